@@ -1,0 +1,1 @@
+"""From landed files to stored splits: ingest, validate, snapshot, split."""

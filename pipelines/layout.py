@@ -1,0 +1,272 @@
+"""Every path, key, asset and tag name, in one place: moving an artefact is one edit here.
+
+`Layout` is a checkout (the user's, or a run's own worktree): files that DVC versions.
+`State` is everything else a machine keeps: one folder, chosen by ``CLEW_HOME``.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.errors import BadRequest, NotThere
+
+HOME_VARIABLE = "CLEW_HOME"
+RUN_REFS = "refs/clew/runs"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The files of one checkout. Everything under data, models and reports is a stage's output."""
+
+    root: Path
+
+    @property
+    def contract(self) -> Path:
+        return self.root / "contract.yaml"
+
+    @property
+    def params(self) -> Path:
+        return self.root / "params.yaml"
+
+    @property
+    def policies(self) -> Path:
+        return self.root / "policies"
+
+    @property
+    def model_lock(self) -> Path:
+        return self.root / "infra" / "locks" / "model.lock"
+
+    # ingest
+    @property
+    def landed(self) -> Path:
+        return self.root / "data" / "landed"
+
+    @property
+    def landed_pointer(self) -> Path:
+        return self.root / "data" / "landed.dvc"
+
+    @property
+    def landed_record(self) -> Path:
+        return self.landed / "landed.json"
+
+    # validate
+    @property
+    def valid(self) -> Path:
+        return self.root / "data" / "valid"
+
+    @property
+    def refused(self) -> Path:
+        return self.root / "data" / "refused"
+
+    @property
+    def validation_report(self) -> Path:
+        return self.root / "reports" / "validate"
+
+    # snapshot
+    @property
+    def snapshot(self) -> Path:
+        return self.root / "data" / "snapshot"
+
+    @property
+    def snapshot_record(self) -> Path:
+        return self.snapshot / "snapshot.json"
+
+    @property
+    def snapshot_contract(self) -> Path:
+        return self.snapshot / "contract.json"
+
+    @property
+    def snapshot_rows(self) -> Path:
+        return self.snapshot / "rows.parquet"
+
+    # split
+    @property
+    def split(self) -> Path:
+        return self.root / "data" / "split"
+
+    @property
+    def split_record(self) -> Path:
+        return self.split / "split.json"
+
+    def split_rows(self, part: str) -> Path:
+        return self.split / f"{part}.parquet"
+
+    # train
+    @property
+    def candidate(self) -> Path:
+        return self.root / "models" / "candidate"
+
+    # champion: the model in force when the run judged, pinned beside what it is compared with
+    @property
+    def champion(self) -> Path:
+        return self.root / "models" / "champion"
+
+    # evaluate
+    @property
+    def evaluation(self) -> Path:
+        return self.root / "reports" / "evaluate"
+
+    @property
+    def plots(self) -> Path:
+        return self.root / "reports" / "plots"
+
+    # check, gate
+    @property
+    def checks(self) -> Path:
+        return self.root / "reports" / "checks"
+
+    @property
+    def verdict(self) -> Path:
+        return self.root / "reports" / "gate" / "verdict.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """The files of one model folder: a candidate's, or a champion's copy of one."""
+
+    folder: Path
+
+    @property
+    def record(self) -> Path:
+        return self.folder / "candidate.json"
+
+    @property
+    def model(self) -> Path:
+        return self.folder / "model.skops"
+
+    @property
+    def environment(self) -> Path:
+        return self.folder / "environment.json"
+
+    @property
+    def training(self) -> Path:
+        return self.folder / "training.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The files that `evaluate` writes."""
+
+    folder: Path
+
+    @property
+    def scores(self) -> Path:
+        return self.folder / "scores.parquet"
+
+    @property
+    def metrics(self) -> Path:
+        return self.folder / "metrics.json"
+
+    @property
+    def record(self) -> Path:
+        return self.folder / "evaluation.json"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a machine keeps outside any checkout: databases, caches, worktrees, logs, keys."""
+
+    home: Path
+
+    @property
+    def landing(self) -> Path:
+        return self.home / "landing"
+
+    @property
+    def worktrees(self) -> Path:
+        return self.home / "worktrees"
+
+    @property
+    def dvc_cache(self) -> Path:
+        return self.home / "dvc" / "cache"
+
+    @property
+    def dvc_remote(self) -> Path:
+        return self.home / "dvc" / "remote"
+
+    @property
+    def environments(self) -> Path:
+        return self.home / "environments"
+
+    @property
+    def airflow(self) -> Path:
+        return self.home / "airflow"
+
+    @property
+    def mlflow_database(self) -> Path:
+        return self.home / "mlflow" / "mlflow.db"
+
+    @property
+    def mlflow_artifacts(self) -> Path:
+        return self.home / "mlflow" / "artifacts"
+
+    @property
+    def lineage(self) -> Path:
+        return self.home / "lineage" / "events.jsonl"
+
+    @property
+    def ledger(self) -> Path:
+        return self.home / "ledger"
+
+    @property
+    def keys(self) -> Path:
+        return self.home / "keys"
+
+    @property
+    def logs(self) -> Path:
+        return self.home / "logs"
+
+    @property
+    def services(self) -> Path:
+        return self.home / "services.json"
+
+    @property
+    def users(self) -> Path:
+        return self.home / "users.json"
+
+    @property
+    def settings(self) -> Path:
+        return self.home / "settings.yaml"
+
+
+def repository(start: Path | None = None) -> Path:
+    """Return the root of the checkout that holds `start` (default: the working directory)."""
+    folder = start or Path.cwd()
+    return Path(_git(folder, "rev-parse", "--show-toplevel"))
+
+
+def state(start: Path | None = None) -> State:
+    """Return the state folder: ``CLEW_HOME``, else ``var/`` beside the main checkout's ``.git``.
+
+    A run's worktree shares its repository's git directory, so it finds the same folder.
+    """
+    chosen = os.environ.get(HOME_VARIABLE)
+    if chosen:
+        if not Path(chosen).is_absolute():
+            raise BadRequest(
+                f"{HOME_VARIABLE} is not an absolute path", observed=chosen, expected="/a/folder"
+            )
+        return State(Path(chosen))
+    folder = start or Path.cwd()
+    shared = _git(folder, "rev-parse", "--path-format=absolute", "--git-common-dir")
+    return State(Path(shared).parent / "var")
+
+
+def _git(folder: Path, *words: str) -> str:
+    done = subprocess.run(  # noqa: S603
+        ["git", *words],  # noqa: S607
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise NotThere(
+            "not inside a git repository",
+            where=str(folder),
+            hint="change into the clone, or run: git init",
+        )
+    return done.stdout.strip()

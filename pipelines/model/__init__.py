@@ -1,0 +1,1 @@
+"""From splits to a measured candidate: train, evaluate."""

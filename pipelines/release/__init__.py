@@ -1,0 +1,1 @@
+"""From a candidate to a champion: champion, check, gate, register, approve, promote."""

@@ -1,0 +1,1 @@
+"""The checks a candidate must pass: one file a check, found by its file name."""
