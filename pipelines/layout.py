@@ -224,6 +224,30 @@ class State:
         return self.home / "services.json"
 
     @property
+    def airflow_secrets(self) -> Path:
+        return self.airflow / "secrets.json"
+
+    @property
+    def airflow_bundles(self) -> Path:
+        return self.airflow / "bundles"
+
+    @property
+    def airflow_plugins(self) -> Path:
+        return self.airflow / "plugins"
+
+    @property
+    def temporary(self) -> Path:
+        return self.home / "tmp"
+
+    @property
+    def program_cache(self) -> Path:
+        return self.home / "cache"
+
+    @property
+    def services_lock(self) -> Path:
+        return self.home / "services.lock"
+
+    @property
     def users(self) -> Path:
         return self.home / "users.json"
 
