@@ -1,0 +1,194 @@
+"""Every number a reviewer may want to change: `params.yaml`, typed and frozen.
+
+Unknown or missing keys are refused. Thresholds of the checks stand in the policy pack.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from pipelines.canonical import sha256_json
+from pipelines.errors import BadRequest, did_you_mean
+from pipelines.typed import load_yaml, plain, read_yaml
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of every section of the file."""
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 over the canonical form of this section."""
+        return sha256_json(plain(self))
+
+
+class Source(Section, frozen=True):
+    """Where new data lands.
+
+    `kind` files: a folder (`location`) and a name `pattern`; s3: a prefix ``s3://bucket/prefix``;
+    sql: `location` names the environment variable that holds the database URL, and `query` what
+    to read.
+    """
+
+    kind: Literal["files", "s3", "sql"]
+    location: str
+    pattern: str = "*"
+    query: str | None = None
+    settle_seconds: float = 2.0
+
+
+class Data(Section, frozen=True):
+    """How landed data is read and how much of it may be refused."""
+
+    source: Source
+    encoding: str
+    chunk_rows: int
+    max_refused_share: float
+
+
+class SplitParams(Section, frozen=True):
+    """How a snapshot is split. `time` puts the latest `test_share` of subjects in test."""
+
+    method: Literal["random", "time"]
+    test_share: float
+    seed: int
+
+
+class Mitigation(Section, frozen=True):
+    """A fairness-aware search over reweighted fits (Agarwal et al. 2018, grid search reduction).
+
+    The fit with the highest out-of-fold ROC AUC whose out-of-fold selection-rate ratio of every
+    group of `attribute` is at least `target_ratio` is taken. The protected attribute weighs
+    training rows and is no input of the model.
+    """
+
+    method: Literal["grid_search"]
+    constraint: Literal["demographic_parity", "true_positive_rate_parity"]
+    attribute: str
+    grid_size: int
+    grid_limit: float
+    folds: int
+    target_ratio: float
+
+
+class Recipe(Section, frozen=True):
+    """How one candidate is made: estimator, inputs, mitigation, operating point.
+
+    `approval_rate` is the share of the training part, scored out of fold, that gets the
+    favourable outcome; it fixes the threshold in log-odds.
+    """
+
+    estimator: Literal["logistic_regression", "hist_gradient_boosting"]
+    hyperparameters: dict[str, int | float | str | bool | None]
+    approval_rate: float
+    seed: int
+    protected_as_features: bool = False
+    exclude: tuple[str, ...] = ()
+    mitigation: Mitigation | None = None
+
+
+class EvaluateParams(Section, frozen=True):
+    """Bootstrap and group settings of the evaluation."""
+
+    bootstrap_samples: int
+    confidence: float
+    seed: int
+    min_group_size: int
+
+
+class Schedules(Section, frozen=True):
+    """Cron expressions in UTC."""
+
+    prepare_data: str
+    train_model: str
+
+
+class Params(Section, frozen=True):
+    """The whole file."""
+
+    model_name: str
+    policy: str
+    candidate: str
+    data: Data
+    split: SplitParams
+    candidates: dict[str, Recipe]
+    evaluate: EvaluateParams
+    schedules: Schedules
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe that `candidate` names. Raises BadRequest with the closest name."""
+        if self.candidate not in self.candidates:
+            raise BadRequest(
+                "no such candidate",
+                where="params.yaml: candidate",
+                observed=self.candidate,
+                expected=", ".join(sorted(self.candidates)),
+                hint=did_you_mean(self.candidate, self.candidates),
+            )
+        return self.candidates[self.candidate]
+
+    @property
+    def judged_sha256(self) -> str:
+        """SHA-256 over what a verdict depends on: all but schedules and the data's source."""
+        kept = {
+            "model_name": self.model_name,
+            "policy": self.policy,
+            "split": plain(self.split),
+            "recipe": plain(self.recipe),
+            "evaluate": plain(self.evaluate),
+        }
+        return sha256_json(kept)
+
+
+SHARES = ("data.max_refused_share", "split.test_share", "evaluate.confidence")
+COUNTS = ("data.chunk_rows", "evaluate.bootstrap_samples", "evaluate.min_group_size")
+
+
+def read(path: Path) -> Params:
+    """Read `params.yaml`. Raises NotThere or BadRequest."""
+    params = read_yaml(path, Params)
+    for name in SHARES:
+        _in_range(name, _get(params, name), 0.0, 1.0)
+    for name in COUNTS:
+        _in_range(name, _get(params, name), 1, float("inf"))
+    for name, recipe in params.candidates.items():
+        _in_range(f"candidates.{name}.approval_rate", recipe.approval_rate, 0.0, 1.0)
+    _ = params.recipe
+    return params
+
+
+def override(path: Path, changes: dict[str, str]) -> str:
+    """Return the text of the file with top-level keys set: what a run's trigger form may choose.
+
+    Only `candidate` and `policy` may be chosen at the trigger. Comments and order are kept.
+    """
+    allowed = ("candidate", "policy")
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    known = load_yaml(path)
+    for key, value in changes.items():
+        if key not in allowed or not isinstance(known, dict) or key not in known:
+            hint = did_you_mean(key, allowed)
+            raise BadRequest(f"a run cannot choose '{key}'", expected=", ".join(allowed), hint=hint)
+        if not value.replace("_", "").replace("-", "").isalnum():
+            raise BadRequest(f"not a name for '{key}'", expected="letters, digits, _ and -")
+        lines = [f"{key}: {value}\n" if line.startswith(f"{key}:") else line for line in lines]
+    return "".join(lines)
+
+
+def _get(params: Params, name: str) -> float:
+    section, key = name.split(".")
+    value: float = getattr(getattr(params, section), key)
+    return value
+
+
+def _in_range(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise BadRequest(
+            "a parameter is out of range",
+            where=f"params.yaml: {name}",
+            observed=value,
+            expected=f"between {low} and {high}",
+        )

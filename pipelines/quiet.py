@@ -1,0 +1,37 @@
+"""No telemetry: the environment that every process Clew starts is given."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from pipelines.layout import HOME_VARIABLE, State
+
+TELEMETRY_OFF = {
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_MODEL_CATALOG_URI": "",
+    "DVC_NO_ANALYTICS": "true",
+    "SCARF_NO_ANALYTICS": "true",
+    "SCARF_ANALYTICS": "false",
+    "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+    "GX_ANALYTICS_ENABLED": "false",
+}
+
+# One thread: on a shared machine two BLAS threads were 40 times slower than one, and a
+# sum's last bit must not depend on how many there are.
+ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+
+
+def environment(state: State) -> dict[str, str]:
+    """Return the environment for a child process: no telemetry, one thread, state in one folder."""
+    own = {
+        HOME_VARIABLE: str(state.home),
+        "DVC_SITE_CACHE_DIR": str(state.home / "dvc" / "site"),
+        "DVC_GLOBAL_CONFIG_DIR": str(state.home / "dvc" / "config"),
+        "DVC_SYSTEM_CONFIG_DIR": str(state.home / "dvc" / "config"),
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+        "PYTHONHASHSEED": "0",
+    }
+    return os.environ | TELEMETRY_OFF | ONE_THREAD | own
