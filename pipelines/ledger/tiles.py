@@ -1,0 +1,97 @@
+"""Tiles of a Merkle tree (C2SP tlog-tiles): 256 hashes wide, 8 tree levels high.
+
+Tile ``(level, n)`` holds nodes ``(8 * level, 256 * n)`` onwards. Only whole tiles are kept; a
+partial one is always the roots of whole tiles below it, or leaves.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from typing import Final
+
+from pipelines.errors import IntegrityBroken
+from pipelines.ledger.tree import HASH_SIZE, Growth, Lookup, hash_node
+
+HEIGHT: Final = 8
+PATH_DIGITS: Final = 1000
+WIDTH: Final = 1 << HEIGHT
+
+ReadTile = Callable[[int, int, int], bytes]
+
+
+def split_hashes(tile: bytes) -> list[bytes]:
+    """Return the hashes of a tile. Raises IntegrityBroken for a broken length."""
+    if len(tile) % HASH_SIZE:
+        raise IntegrityBroken("a tile of broken length", observed=f"{len(tile)} bytes")
+    return [tile[at : at + HASH_SIZE] for at in range(0, len(tile), HASH_SIZE)]
+
+
+def fold(hashes: Sequence[bytes]) -> bytes:
+    """Return the root of a perfect subtree over `hashes` (their number a power of two)."""
+    row = list(hashes)
+    while len(row) > 1:
+        row = [hash_node(left, right) for left, right in zip(row[::2], row[1::2], strict=True)]
+    return row[0]
+
+
+def node_lookup(size: int, read: ReadTile, remembered: int = 64) -> Lookup:
+    """Return a function that looks up perfect nodes of the tree of `size` leaves in its tiles.
+
+    `read(level, n, width)` gives the first `width` hashes of a tile, joined.
+    """
+
+    @lru_cache(maxsize=remembered)
+    def tile(level: int, n: int) -> list[bytes]:
+        width = min(WIDTH, (size >> HEIGHT * level) - n * WIDTH)
+        hashes = split_hashes(read(level, n, width))
+        if len(hashes) != width:
+            raise IntegrityBroken("a tile lacks hashes", where=tile_path(level, n, width))
+        return hashes
+
+    def node(height: int, index: int) -> bytes:
+        level, inner = divmod(height, HEIGHT)
+        n, place = divmod(index << inner, WIDTH)
+        return fold(tile(level, n)[place : place + (1 << inner)])
+
+    return node
+
+
+def finished_tiles(before: int, growth: Growth, read: ReadTile) -> Iterator[tuple[int, int, bytes]]:
+    """Yield (level, n, hashes) of each tile that became whole when the tree grew from `before`.
+
+    Hashes older than the growth are asked of `read`.
+    """
+    level = 0
+    while growth.size >> HEIGHT * (level + 1):
+        first, last = before >> HEIGHT * (level + 1), growth.size >> HEIGHT * (level + 1)
+        known = before >> HEIGHT * level
+        for n in range(first, last):
+            old = read(level, n, known - n * WIDTH) if known > n * WIDTH else b""
+            start = max(known, n * WIDTH)
+            new = (growth.nodes[HEIGHT * level, i] for i in range(start, (n + 1) * WIDTH))
+            yield level, n, old + b"".join(new)
+        level += 1
+
+
+def tile_path(level: int | str, n: int, width: int = WIDTH) -> str:
+    """Return the path of a tile, or of an entry bundle where `level` is ``entries``."""
+    parts = [f"{n % PATH_DIGITS:03d}"]
+    while n >= PATH_DIGITS:
+        n //= PATH_DIGITS
+        parts.insert(0, f"x{n % PATH_DIGITS:03d}")
+    partial = "" if width == WIDTH else f".p/{width}"
+    return f"tile/{level}/{'/'.join(parts)}{partial}"
+
+
+def tile_widths(size: int, level: int = 0) -> Iterator[tuple[int, int]]:
+    """Yield (n, width) of every tile of one level in the tree of `size` leaves."""
+    hashes = size >> HEIGHT * level
+    for n in range(-(-hashes // WIDTH)):
+        yield n, min(WIDTH, hashes - n * WIDTH)
+
+
+def pack_entries(entries: Sequence[bytes]) -> bytes:
+    """Return an entry bundle: each entry after its length as two big-endian bytes."""
+    return b"".join(struct.pack(">H", len(entry)) + entry for entry in entries)
