@@ -224,6 +224,10 @@ class State:
         return self.home / "services.json"
 
     @property
+    def airflow_database(self) -> Path:
+        return self.airflow / "airflow.db"
+
+    @property
     def airflow_secrets(self) -> Path:
         return self.airflow / "secrets.json"
 

@@ -1,0 +1,305 @@
+"""Start the stack in order, restart what dies, and leave nothing behind."""
+
+from __future__ import annotations
+
+import fcntl
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from os import getpid
+from pathlib import Path
+from types import FrameType
+
+from pipelines import quiet
+from pipelines.errors import BadRequest, Unavailable
+from pipelines.layout import State
+from pipelines.stack import credentials, processes, record
+from pipelines.stack.health import healthy
+from pipelines.stack.services import MLFLOW, Service, airflow_environment, migration, stack
+from pipelines.stack.settings import Settings, resolve_ports
+
+START_SECONDS = 240.0
+LOOK_SECONDS = 0.1
+HEALTH_SECONDS = 5.0
+SICK_SECONDS = 60.0
+DEATHS_WINDOW_SECONDS = 60.0
+DEATHS_ALLOWED = 5
+FIRST_DELAY_SECONDS = 0.5
+LONGEST_DELAY_SECONDS = 8.0
+LOG_BYTES = 16 << 20
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+Tell = Callable[[str], None]
+
+
+def delay(deaths: int) -> float:
+    """Return the seconds to wait before a restart: doubled with each death in the last minute."""
+    return float(min(FIRST_DELAY_SECONDS * 2 ** (deaths - 1), LONGEST_DELAY_SECONDS))
+
+
+def recent(deaths: Sequence[float], now: float) -> list[float]:
+    """Return the times of death inside the window that counts."""
+    return [when for when in deaths if now - when < DEATHS_WINDOW_SECONDS]
+
+
+@dataclass
+class Kept:
+    """One service and what has become of it."""
+
+    service: Service
+    process: subprocess.Popen[bytes] | None = None
+    deaths: list[float] = field(default_factory=list)
+    start_at: float = 0.0
+    well_at: float = 0.0
+
+    def start(self) -> None:
+        self.process = processes.start(self.service)
+        self.well_at = time.monotonic()
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid if self.process else 0
+
+
+@dataclass
+class Supervisor:
+    """Keeps services running until it is told to stop."""
+
+    state: State
+    settings: Settings
+    kept: tuple[Kept, ...]
+    tell: Tell
+    stopping: bool = False
+    status: record.Status = "starting"
+
+    def stop(self, number: int = 0, frame: FrameType | None = None) -> None:
+        """Ask for the end; safe to call from a signal handler, any number of times."""
+        self.stopping = True
+
+    def start(self, service: Service) -> None:
+        """Run one process to its end (the migration). Raises Unavailable when it fails."""
+        process = processes.start(service)
+        while process.poll() is None and not self.stopping:
+            time.sleep(LOOK_SECONDS)
+        if process.returncode and not self.stopping:
+            raise _failed(service, f"exit code {process.returncode}")
+
+    def wait_until_healthy(self) -> None:
+        """Wait for every service's health page. Raises Unavailable after START_SECONDS."""
+        begun = time.monotonic()
+        waiting = list(self.kept)
+        while waiting and not self.stopping:
+            self.revive()
+            for one in [one for one in waiting if healthy(one.service.health)]:
+                waiting.remove(one)
+                self.tell(_progress(one.service, time.monotonic() - begun))
+            if time.monotonic() - begun > START_SECONDS:
+                raise _failed(waiting[0].service, f"not healthy after {START_SECONDS:.0f} s")
+            time.sleep(LOOK_SECONDS)
+
+    def keep(self) -> None:
+        """Restart what dies or stays sick, until told to stop."""
+        checked = time.monotonic()
+        while not self.stopping:
+            self.revive()
+            if time.monotonic() - checked > HEALTH_SECONDS:
+                self.end_the_sick()
+                checked = time.monotonic()
+            time.sleep(LOOK_SECONDS)
+
+    def revive(self) -> None:
+        """Note what died and start again what has waited long enough."""
+        now = time.monotonic()
+        for one in self.kept:
+            if one.process and one.process.poll() is not None:
+                self.bury(one, now)
+            if one.process is None and now >= one.start_at and not self.stopping:
+                one.start()
+                self.write()
+        processes.reap(one.pid for one in self.kept)
+
+    def bury(self, one: Kept, now: float) -> None:
+        """Take down what a dead service left and set the time of its restart.
+
+        Raises Unavailable when it has died too often: a service that cannot live must be seen.
+        """
+        code = one.process.returncode if one.process else None
+        processes.signal_group(one.pid, signal.SIGKILL)
+        one.process = None
+        self.kill_strays()
+        one.deaths = [*recent(one.deaths, now), now]
+        if len(one.deaths) >= DEATHS_ALLOWED:
+            raise _failed(one.service, f"{len(one.deaths)} deaths within a minute")
+        wait = delay(len(one.deaths))
+        one.start_at = now + wait
+        self.tell(f"{one.service.name} ended (exit code {code}); starting it again in {wait} s")
+
+    def kill_strays(self) -> None:
+        """Kill adopted orphans: whatever is below this process and below no living service."""
+        living = {one.pid for one in self.kept if one.process}
+        owned = living.union(*(processes.descendants(pid) for pid in living))
+        for pid in processes.descendants(getpid()):
+            if pid not in owned:
+                processes.kill(pid)
+
+    def end_the_sick(self) -> None:
+        """Kill a service that runs without being healthy for SICK_SECONDS; it is restarted."""
+        now = time.monotonic()
+        for one in self.kept:
+            if one.process is None or healthy(one.service.health):
+                one.well_at = now
+            elif now - one.well_at > SICK_SECONDS:
+                self.tell(f"{one.service.name} runs but is not healthy: ending it")
+                processes.signal_group(one.pid, signal.SIGKILL)
+                one.well_at = now
+
+    def take_down(self) -> None:
+        """End everything: first what runs tasks, then the servers it reports to, then the rest."""
+        servers = [one for one in self.kept if one.service.address]
+        doers = [one for one in self.kept if not one.service.address]
+        for group in (doers, servers):
+            self.ask_to_end(group)
+        left = processes.kill_below(getpid())
+        if left:
+            raise Unavailable("processes that will not end", observed=sorted(left))
+
+    def ask_to_end(self, group: Sequence[Kept]) -> None:
+        """Ask services to end, and wait for them no longer than the grace time."""
+        for one in group:
+            if one.process and one.process.poll() is None:
+                with suppress(ProcessLookupError):
+                    one.process.terminate()
+        end = time.monotonic() + self.settings.grace_seconds
+        while time.monotonic() < end and any(
+            one.process and one.process.poll() is None for one in group
+        ):
+            time.sleep(LOOK_SECONDS)
+
+    def write(self, status: record.Status | None = None) -> record.Services:
+        """Write `services.json`, with a new status where one is given; return what it says."""
+        self.status = status or self.status
+        services = tuple(
+            record.running(one.service.name, one.pid, one.service.log, one.service.address)
+            for one in self.kept
+            if one.process and self.status != "stopped"
+        )
+        own = record.running("supervisor", getpid(), self.state.services)
+        now = record.Services(self.status, self.settings.host, self.settings.ports, own, services)
+        record.write(self.state, now)
+        return now
+
+
+def _failed(service: Service, observed: str) -> Unavailable:
+    return Unavailable(
+        f"{service.name} does not run",
+        where=str(service.log),
+        observed=observed,
+        expected="a healthy service",
+        hint=f"tail -n 50 {service.log}",
+    )
+
+
+def _progress(service: Service, seconds: float) -> str:
+    return f"{service.name:<22} ready after {seconds:4.1f} s  {service.address}".rstrip()
+
+
+@contextmanager
+def only_one(state: State) -> Iterator[None]:
+    """Hold the state folder's lock. Raises BadRequest when a supervisor holds it already."""
+    state.home.mkdir(mode=credentials.PRIVATE_FOLDER, parents=True, exist_ok=True)
+    with state.services_lock.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            found = record.last(state)
+            raise BadRequest(
+                "a stack runs on this state folder already",
+                where=str(state.home),
+                observed=f"process {found.supervisor.pid}" if found else "a held lock",
+                expected="one stack for each state folder",
+                hint="stop it with Ctrl-C where it runs, or choose another CLEW_HOME",
+            ) from None
+        yield
+
+
+@contextmanager
+def signals_handled(supervisor: Supervisor) -> Iterator[None]:
+    """Stop on each signal that ends a process, even one that was ignored at the start."""
+    former = {number: signal.signal(number, supervisor.stop) for number in STOPPING}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def prepare(state: State, settings: Settings) -> Settings:
+    """Make the state folder ready, end what a killed supervisor left, and choose the ports."""
+    before = record.last(state)
+    if before:
+        processes.end_leftovers(processes.Identity(one.pid, one.started) for one in before.services)
+    state.home.chmod(credentials.PRIVATE_FOLDER)
+    for folder in _folders(state):
+        folder.mkdir(mode=credentials.PRIVATE_FOLDER, parents=True, exist_ok=True)
+    for log in state.logs.glob("*.log"):
+        if log.stat().st_size > LOG_BYTES:
+            log.replace(log.with_suffix(".log.1"))
+    credentials.ensure_users(state, settings.users)
+    return resolve_ports(settings, before.ports if before else None)
+
+
+def _folders(state: State) -> tuple[Path, ...]:
+    return (
+        state.airflow,
+        state.airflow_bundles,
+        state.airflow_plugins,
+        state.logs,
+        state.temporary,
+        state.program_cache,
+        state.lineage.parent,
+        state.mlflow_database.parent,
+        state.mlflow_artifacts,
+    )
+
+
+def run(
+    state: State,
+    repository: Path,
+    settings: Settings,
+    tell: Tell,
+    when_ready: Callable[[record.Services], None],
+) -> None:
+    """Start the stack, call `when_ready`, keep it until a signal comes, and take all of it down.
+
+    Raises BadRequest when a stack runs on the folder, Unavailable when a service cannot live.
+    """
+    with only_one(state):
+        processes.adopt_orphans()
+        chosen = prepare(state, settings)
+        secrets, inherited = credentials.ensure_secrets(state), quiet.environment(state)
+        services = stack(state, repository, chosen, secrets, inherited)
+        supervisor = Supervisor(state, chosen, tuple(map(Kept, services)), tell)
+        airflow = airflow_environment(state, repository, chosen, secrets, inherited)
+        with signals_handled(supervisor):
+            try:
+                _bring_up(supervisor, migration(state, airflow))
+                if not supervisor.stopping:
+                    when_ready(supervisor.write("ready"))
+                    supervisor.keep()
+            finally:
+                tell("stopping")
+                supervisor.take_down()
+                supervisor.write("stopped")
+
+
+def _bring_up(supervisor: Supervisor, tables: Service) -> None:
+    """Start MLflow beside the migration, then all the rest, and wait until all are healthy."""
+    supervisor.write("starting")
+    first = [one for one in supervisor.kept if one.service.name == MLFLOW]
+    for one in first:
+        one.start()
+    supervisor.start(tables)
+    supervisor.tell(f"{tables.name:<22} done")
+    supervisor.wait_until_healthy()
