@@ -53,7 +53,7 @@ class ClewError(Exception):
         return "\n".join(self.lines() + hint)
 
 
-class BadRequest(ClewError):  # noqa: N818 - the tree is named by what happened
+class BadRequest(ClewError):
     """The request cannot be carried out as asked: change it and ask again."""
 
     exit_code = 2
@@ -75,7 +75,7 @@ class Failure:
         return f"{self.column}: {self.rule}: {self.count}{rows}"
 
 
-class DataRefused(ClewError):  # noqa: N818
+class DataRefused(ClewError):
     """Data broke its contract: mend the source or the contract, then land it again."""
 
     exit_code = 3
@@ -90,32 +90,32 @@ class DataRefused(ClewError):  # noqa: N818
         return super().lines() + shown + ([f"  - and {hidden} more"] if hidden > 0 else [])
 
 
-class GateRefused(ClewError):  # noqa: N818
+class GateRefused(ClewError):
     """The gate said no. That is a verdict, not a fault: read it; do not try again."""
 
     exit_code = 4
 
 
-class IntegrityBroken(ClewError):  # noqa: N818
+class IntegrityBroken(ClewError):
     """Something is not what its digest says: stop, keep everything as it is, wake someone."""
 
     exit_code = 5
 
 
-class Unavailable(ClewError):  # noqa: N818
+class Unavailable(ClewError):
     """Something needed did not answer: try again later. It says nothing of what is in there."""
 
     exit_code = 6
     retryable = True
 
 
-class NotThere(ClewError):  # noqa: N818
+class NotThere(ClewError):
     """The service answered, and the thing asked for does not exist."""
 
     exit_code = 7
 
 
-class Erased(ClewError):  # noqa: N818
+class Erased(ClewError):
     """It existed and was erased on purpose: show the tombstone, not an error page."""
 
     exit_code = 8

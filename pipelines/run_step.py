@@ -38,6 +38,13 @@ def run(name: str, context: Context, **arguments: object) -> Any:  # noqa: ANN40
         return _call(step, context, arguments)
 
 
+def restored(name: str, context: Context) -> None:
+    """Tell lineage that a step's outputs were there already, so that it did not run again."""
+    from pipelines.lineage import cached
+
+    cached(flow.step(name), context, wiring.lineage(context.state))
+
+
 def refusal(name: str, layout: Layout) -> ClewError | None:
     """Return the error with which a step's stored result refuses what comes after it."""
     step = flow.step(name)

@@ -1,0 +1,79 @@
+"""The group of commands, and the one place where an error becomes an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+from pipelines import quiet
+from pipelines.cli import voice
+from pipelines.errors import BadRequest, ClewError, did_you_mean
+
+# Command: the module that has it, and what it does. Modules load only when they are asked for.
+COMMANDS = {
+    "up": ("stack", "start Airflow, MLflow and what belongs to them, until Ctrl-C"),
+    "demo": ("stack", "run the main job on the default data through Airflow"),
+    "ingest": ("run", "land data and take a snapshot of what the contract accepts"),
+    "retrain": ("run", "train, evaluate, check and judge a candidate in a run of its own"),
+    "gate": ("run", "show a run's verdict; exit 4 when it blocks"),
+    "promote": ("release", "make a passed and approved version the champion"),
+    "undo": ("release", "go back to the former champion"),
+    "history": ("release", "which version was champion when, by whom, on which verdict"),
+    "lineage": ("look", "follow the thread both ways from any id"),
+    "flow": ("look", "show the map of the steps"),
+    "doctor": ("look", "test this machine and its services"),
+    "init": ("look", "prepare the state folder and this checkout"),
+    "task": ("task", "one task of a run, as Airflow calls it"),
+}
+
+
+class Commands(click.Group):
+    """Commands by name, each from its module, with the closest name for a wrong one."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
+        if name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"pipelines.cli.{COMMANDS[name][0]}")
+        command: click.Command = getattr(module, name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS:
+            hint = did_you_mean(args[0], COMMANDS) or "clew --help"
+            raise BadRequest("no such command", observed=args[0], hint=hint)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+def clew() -> None:
+    """Retrain, block, decide, record, watch and answer for models that decide about people."""
+
+
+def main(words: list[str] | None = None) -> Any:  # noqa: ANN401
+    """Run the command line and leave with the error tree's exit code."""
+    os.environ.update(quiet.TELEMETRY_OFF | quiet.ONE_THREAD)
+    try:
+        clew.main(args=words, standalone_mode=False)
+    except ClewError as error:
+        sys.exit(voice.fail(error))
+    except click.Abort:
+        voice.note("clew: stopped")
+        sys.exit(BadRequest.exit_code)
+    except click.ClickException as error:
+        voice.note(f"clew: {error.format_message()}\n  next: clew --help")
+        sys.exit(BadRequest.exit_code)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)

@@ -1,0 +1,47 @@
+"""Options that several commands share, and what they work on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pipelines.layout import Layout, State, repository, state
+
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+YES = click.option("--yes", is_flag=True, help="Do what the plan says without asking.")
+RUN_ID = click.option("--run-id", help="Name of the run; default: made from the time.")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The checkout and the state folder that a command works on."""
+
+    root: Path
+    state: State
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.root)
+
+
+def here() -> Place:
+    """Return the checkout of the working directory and its state folder."""
+    root = repository()
+    return Place(root, state(root))
+
+
+def new_run_id(kind: str) -> str:
+    """Return a fresh run id: the kind, the time in UTC, four random digits."""
+    import secrets
+    from datetime import UTC, datetime
+
+    return f"{kind}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--json``."""
+    return JSON(function)
