@@ -167,7 +167,7 @@ class Verdict(Record, frozen=True):
 
 
 class ModelVersion(Record, frozen=True):
-    """A candidate as registered."""
+    """A candidate as registered; `files_sha256` is over the version's folder of files."""
 
     model_name: str
     version: str
@@ -178,6 +178,7 @@ class ModelVersion(Record, frozen=True):
     run_id: str
     commit: str
     registry_run: str
+    files_sha256: str
 
 
 class Approval(Record, frozen=True):
@@ -193,8 +194,13 @@ class Approval(Record, frozen=True):
 
 
 class Promotion(Record, frozen=True):
-    """The champion changed: who, when, from which version to which, on which verdict."""
+    """The champion changed: who, when, from which version to which, on which verdict.
 
+    Promotions are numbered from 1 and each holds the id of the one before it.
+    """
+
+    number: int
+    former_id: str | None
     model_name: str
     version: str
     former_version: str | None
