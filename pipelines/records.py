@@ -8,7 +8,7 @@ names of people stand only in records of what people did (Approval, Promotion).
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -16,7 +16,7 @@ from pipelines.canonical import canonical_json, sha256_bytes
 from pipelines.typed import plain
 
 Outcome = Literal["pass", "fail", "not-enough-data", "error"]
-Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
+Json = Any  # what JSON can hold; msgspec cannot take a recursive alias
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

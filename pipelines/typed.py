@@ -53,6 +53,7 @@ class _UniqueKeys(yaml.SafeLoader):
     """A safe YAML loader that refuses a mapping with the same key twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Make a mapping as usual, once its keys are known to differ."""
         seen: set[str] = set()
         for key, _ in node.value:
             if key.value in seen:
