@@ -19,7 +19,7 @@ from pathlib import Path
 from pipelines.stack.services import Service
 
 PROC = Path("/proc")
-ADOPT_ORPHANS = 36  # PR_SET_CHILD_SUBREAPER, linux/prctl.h
+SIGNAL_AT_PARENTS_DEATH, ADOPT_ORPHANS = 1, 36  # PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER
 PRIVATE_MASK = 0o077
 LOOK_SECONDS = 0.05
 STATE_FIELD, PARENT_FIELD, START_FIELD = 0, 1, 19  # of /proc/PID/stat, after the name
@@ -35,11 +35,20 @@ class Identity:
 
 def adopt_orphans() -> bool:
     """Make this process the parent of its descendants' orphans. False where that is not known."""
+    return _control(ADOPT_ORPHANS, 1)
+
+
+def _control(option: int, value: int) -> bool:
+    """Set an option of this process by Linux's prctl."""
     try:
-        libc = ctypes.CDLL(None, use_errno=True)
-        return bool(libc.prctl(ADOPT_ORPHANS, 1, 0, 0, 0) == 0)
+        return bool(ctypes.CDLL(None).prctl(option, value, 0, 0, 0) == 0)
     except (OSError, AttributeError):
         return False
+
+
+def _end_with_parent() -> None:
+    """Between fork and exec: a supervisor that is killed takes its services with it."""
+    _control(SIGNAL_AT_PARENTS_DEATH, signal.SIGTERM)
 
 
 def start(service: Service) -> subprocess.Popen[bytes]:
@@ -55,6 +64,7 @@ def start(service: Service) -> subprocess.Popen[bytes]:
             stderr=subprocess.STDOUT,
             start_new_session=True,
             umask=PRIVATE_MASK,
+            preexec_fn=_end_with_parent,  # noqa: PLW1509 - nothing else runs at that point
         )
 
 
@@ -110,13 +120,16 @@ def kill_below(root: int, patience: float = 5.0) -> tuple[int, ...]:
     return left
 
 
-def end_leftovers(left: Iterable[Identity]) -> int:
-    """Kill the groups that a killed supervisor left running; return how many there were."""
+def end_leftovers(left: Iterable[Identity], patience: float = 5.0) -> int:
+    """Kill what a killed supervisor left running, wait for its end, return how many there were."""
     running = [one for one in left if alive(one)]
     for one in running:
         for pid in (*descendants(one.pid), one.pid):
             kill(pid)
         signal_group(one.pid, signal.SIGKILL)
+    end = time.monotonic() + patience
+    while any(alive(one) for one in running) and time.monotonic() < end:
+        time.sleep(LOOK_SECONDS)
     return len(running)
 
 

@@ -69,7 +69,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mlflow_database: str | None = None
     mlflow_artifacts: str | None = None
     lineage_url: str | None = None
-    grace_seconds: float = 20.0
+    grace_seconds: float = 10.0
 
     def __post_init__(self) -> None:
         _refuse_beyond_loopback(self.host)

@@ -23,7 +23,7 @@ from pipelines.stack.settings import Settings, resolve_ports
 
 START_SECONDS = 240.0
 LOOK_SECONDS = 0.1
-HEALTH_SECONDS = 5.0
+HEALTH_SECONDS = 15.0
 SICK_SECONDS = 60.0
 DEATHS_WINDOW_SECONDS = 60.0
 DEATHS_ALLOWED = 5
@@ -73,29 +73,37 @@ class Supervisor:
     tell: Tell
     stopping: bool = False
     status: record.Status = "starting"
+    begun: float = field(default_factory=time.monotonic)
+
+    def age(self) -> float:
+        """Return the seconds since the start."""
+        return time.monotonic() - self.begun
 
     def stop(self, number: int = 0, frame: FrameType | None = None) -> None:
         """Ask for the end; safe to call from a signal handler, any number of times."""
         self.stopping = True
 
-    def start(self, service: Service) -> None:
-        """Run one process to its end (the migration). Raises Unavailable when it fails."""
-        process = processes.start(service)
+    def start(self, tables: Service) -> None:
+        """Start what needs no tables, and make the tables. Raises Unavailable when that fails."""
+        for one in self.kept:
+            if one.service.name == MLFLOW:
+                one.start()
+        process = processes.start(tables)
         while process.poll() is None and not self.stopping:
             time.sleep(LOOK_SECONDS)
         if process.returncode and not self.stopping:
-            raise _failed(service, f"exit code {process.returncode}")
+            raise _failed(tables, f"exit code {process.returncode}")
+        self.tell(_progress(tables, self.age()))
 
     def wait_until_healthy(self) -> None:
         """Wait for every service's health page. Raises Unavailable after START_SECONDS."""
-        begun = time.monotonic()
         waiting = list(self.kept)
         while waiting and not self.stopping:
             self.revive()
             for one in [one for one in waiting if healthy(one.service.health)]:
                 waiting.remove(one)
-                self.tell(_progress(one.service, time.monotonic() - begun))
-            if time.monotonic() - begun > START_SECONDS:
+                self.tell(_progress(one.service, self.age()))
+            if self.age() > START_SECONDS:
                 raise _failed(waiting[0].service, f"not healthy after {START_SECONDS:.0f} s")
             time.sleep(LOOK_SECONDS)
 
@@ -276,30 +284,28 @@ def run(
     Raises BadRequest when a stack runs on the folder, Unavailable when a service cannot live.
     """
     with only_one(state):
-        processes.adopt_orphans()
         chosen = prepare(state, settings)
         secrets, inherited = credentials.ensure_secrets(state), quiet.environment(state)
         services = stack(state, repository, chosen, secrets, inherited)
-        supervisor = Supervisor(state, chosen, tuple(map(Kept, services)), tell)
         airflow = airflow_environment(state, repository, chosen, secrets, inherited)
-        with signals_handled(supervisor):
-            try:
-                _bring_up(supervisor, migration(state, airflow))
-                if not supervisor.stopping:
-                    when_ready(supervisor.write("ready"))
-                    supervisor.keep()
-            finally:
-                tell("stopping")
-                supervisor.take_down()
-                supervisor.write("stopped")
+        supervisor = Supervisor(state, chosen, tuple(map(Kept, services)), tell)
+        supervise(supervisor, migration(state, airflow), when_ready)
 
 
-def _bring_up(supervisor: Supervisor, tables: Service) -> None:
-    """Start MLflow beside the migration, then all the rest, and wait until all are healthy."""
-    supervisor.write("starting")
-    first = [one for one in supervisor.kept if one.service.name == MLFLOW]
-    for one in first:
-        one.start()
-    supervisor.start(tables)
-    supervisor.tell(f"{tables.name:<22} done")
-    supervisor.wait_until_healthy()
+def supervise(
+    supervisor: Supervisor, tables: Service, when_ready: Callable[[record.Services], None]
+) -> None:
+    """Bring services up, keep them until a signal comes or one cannot live, take all down."""
+    processes.adopt_orphans()
+    with signals_handled(supervisor):
+        try:
+            supervisor.write("starting")
+            supervisor.start(tables)
+            supervisor.wait_until_healthy()
+            if not supervisor.stopping:
+                when_ready(supervisor.write("ready"))
+                supervisor.keep()
+        finally:
+            supervisor.tell("stopping")
+            supervisor.take_down()
+            supervisor.write("stopped")
