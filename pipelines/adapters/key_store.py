@@ -1,0 +1,134 @@
+"""The key store in an SQLite file of its own, apart from the ledger and its backups."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from pipelines.errors import NotThere, Unavailable
+from pipelines.ledger.keys import WrappedKey
+
+BUSY_SECONDS: Final = 10.0
+SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS dek(
+    key_id BLOB PRIMARY KEY, ref BLOB NOT NULL, bucket TEXT NOT NULL,
+    epoch INTEGER NOT NULL, wrapped BLOB NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS dek_ref ON dek(ref, bucket);
+CREATE TABLE IF NOT EXISTS hold(ref BLOB PRIMARY KEY, reason TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS generation(one INTEGER PRIMARY KEY CHECK (one = 1), value INTEGER);
+INSERT OR IGNORE INTO generation VALUES (1, 0);
+"""
+COLUMNS: Final = "key_id, epoch, wrapped, ref, bucket"
+
+
+class SqliteKeyStore:
+    """Wrapped keys in one SQLite file, for many threads and processes of one machine.
+
+    Links are written with synchronous=NORMAL: they outlive the process, and the ledger finds
+    again, in what the key sealed, those that a power cut took. The rest is synchronous=FULL.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._lock = threading.Lock()
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+            self._db = sqlite3.connect(
+                path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA secure_delete=ON")
+            self._db.executescript(SCHEMA)
+        except (OSError, sqlite3.Error) as error:
+            raise Unavailable("the key store cannot be opened", where=str(path)) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def add_spare(self, keys: Sequence[WrappedKey]) -> None:
+        rows = [(key.key_id, b"", "", key.epoch, key.wrapped) for key in keys]
+        with self._writing(durable=True) as db:
+            db.executemany("INSERT INTO dek VALUES (?, ?, ?, ?, ?)", rows)
+
+    def link(self, key_id: bytes, ref: bytes, bucket: str) -> None:
+        with self._writing(durable=False) as db:
+            done = db.execute(
+                "UPDATE dek SET ref = ?, bucket = ? WHERE key_id = ?", (ref, bucket, key_id)
+            )
+            if done.rowcount != 1:
+                raise NotThere("a data key that is not in the key store")
+
+    def find(self, ref: bytes, bucket: str) -> WrappedKey | None:
+        rows = self._rows("WHERE ref = ? AND bucket = ? LIMIT 1", (ref, bucket))
+        return rows[0] if rows else None
+
+    def key(self, key_id: bytes) -> WrappedKey | None:
+        rows = self._rows("WHERE key_id = ?", (key_id,))
+        return rows[0] if rows else None
+
+    def select(self, *, ref: bytes | None = None, bucket: str | None = None) -> list[WrappedKey]:
+        wanted = {"ref": ref, "bucket": bucket}
+        asked = {name: value for name, value in wanted.items() if value is not None}
+        where = " AND ".join(f"{name} = ?" for name in asked)
+        return self._rows(f"WHERE {where}" if where else "", tuple(asked.values()))
+
+    def rewrap(self, keys: Iterable[WrappedKey]) -> None:
+        rows = [(key.epoch, key.wrapped, key.key_id) for key in keys]
+        with self._writing(durable=True) as db:
+            db.executemany("UPDATE dek SET epoch = ?, wrapped = ? WHERE key_id = ?", rows)
+        self._truncate()
+
+    def destroy(self, key_ids: Sequence[bytes]) -> None:
+        with self._writing(durable=True) as db:
+            db.executemany("DELETE FROM dek WHERE key_id = ?", [(each,) for each in key_ids])
+            db.execute("UPDATE generation SET value = value + 1")
+        self._truncate()
+
+    def generation(self) -> int:
+        return int(self._fetch("SELECT value FROM generation")[0][0])
+
+    def set_hold(self, ref: bytes, reason: str) -> None:
+        with self._writing(durable=True) as db:
+            db.execute("DELETE FROM hold WHERE ref = ?", (ref,))
+            if reason:
+                db.execute("INSERT INTO hold VALUES (?, ?)", (ref, reason))
+
+    def hold(self, ref: bytes) -> str:
+        rows = self._fetch("SELECT reason FROM hold WHERE ref = ?", (ref,))
+        return str(rows[0][0]) if rows else ""
+
+    def _truncate(self) -> None:
+        """Empty the write-ahead log, which else keeps deleted rows; readers may hold it up."""
+        self._fetch("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _rows(self, where: str, values: tuple[object, ...]) -> list[WrappedKey]:
+        rows = self._fetch(f"SELECT {COLUMNS} FROM dek {where}", values)  # noqa: S608 - constants
+        return [WrappedKey(*row) for row in rows]
+
+    def _fetch(self, statement: str, values: tuple[object, ...] = ()) -> list[Any]:
+        try:
+            with self._lock:
+                return self._db.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise Unavailable("the key store does not answer") from error
+
+    @contextmanager
+    def _writing(self, *, durable: bool) -> Iterator[sqlite3.Connection]:
+        try:
+            with self._lock:
+                self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+                self._db.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._db
+                    self._db.execute("COMMIT")
+                except BaseException:
+                    if self._db.in_transaction:
+                        self._db.execute("ROLLBACK")
+                    raise
+        except sqlite3.Error as error:
+            raise Unavailable("the key store cannot write") from error

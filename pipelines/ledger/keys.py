@@ -1,0 +1,259 @@
+"""Data keys: one per subject and retention bucket, wrapped by a key-encryption key with epochs.
+
+Destroying a data key makes every copy of what it sealed unreadable, and rotating the
+key-encryption key does so for copies of the wrapped key in write-ahead logs and backups. The
+wrapped keys stand in a store of their own (`KeyStore`), the key-encryption key in a file of its
+own, and subjects stand in the store only as a keyed hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, Protocol
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from pipelines.errors import IntegrityBroken, NotThere
+from pipelines.ledger.note import decode, encode
+from pipelines.ledger.secret_files import create_secret, locked, read_secret, replace_secret
+
+KEY_SIZE: Final = 32
+KEY_ID_SIZE: Final = 16
+NONCE_SIZE: Final = 12
+SPARE_KEYS: Final = 64
+REMEMBERED_KEYS: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class WrappedKey:
+    """A row of the key store. A spare key has no subject yet: `ref` and `bucket` are empty."""
+
+    key_id: bytes
+    epoch: int
+    wrapped: bytes = field(repr=False)
+    ref: bytes = b""
+    bucket: str = ""
+
+
+class KeyStore(Protocol):
+    """Where wrapped data keys are kept. Every method raises Unavailable when it cannot answer."""
+
+    def add_spare(self, keys: Sequence[WrappedKey]) -> None:
+        """Keep new keys that no subject has yet; durable on return."""
+
+    def link(self, key_id: bytes, ref: bytes, bucket: str) -> None:
+        """Give a key to a subject and bucket. Survives the process, and need not survive power."""
+
+    def find(self, ref: bytes, bucket: str) -> WrappedKey | None:
+        """Return a key of a subject in a bucket."""
+
+    def key(self, key_id: bytes) -> WrappedKey | None:
+        """Return one key."""
+
+    def select(self, *, ref: bytes | None = None, bucket: str | None = None) -> list[WrappedKey]:
+        """Return all keys, of one subject or in one bucket where asked."""
+
+    def rewrap(self, keys: Iterable[WrappedKey]) -> None:
+        """Replace epoch and wrapped form of these keys, all or none; durable on return."""
+
+    def destroy(self, key_ids: Sequence[bytes]) -> None:
+        """Delete keys and count the generation up; durable on return."""
+
+    def generation(self) -> int:
+        """Return how often keys have been destroyed."""
+
+    def set_hold(self, ref: bytes, reason: str) -> None:
+        """Put a subject under legal hold, or lift it with an empty reason."""
+
+    def hold(self, ref: bytes) -> str:
+        """Return the reason of a subject's hold, empty where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataKey:
+    """A data key in use: its id and its cipher, and the generation it was alive in."""
+
+    key_id: bytes
+    ref: bytes = field(repr=False)
+    bucket: str
+    generation: int
+    cipher: AESGCM = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """The key-encryption keys by epoch, and the key that turns subjects into references."""
+
+    index: bytes = field(repr=False)
+    epochs: dict[int, bytes] = field(repr=False)
+
+    @property
+    def newest(self) -> int:
+        return max(self.epochs)
+
+    @classmethod
+    def read(cls, path: Path) -> Ring:
+        """Read a key ring file. Raises NotThere, BadRequest or IntegrityBroken."""
+        try:
+            held = json.loads(read_secret(path))
+            epochs = {int(epoch): decode(key) for epoch, key in held["epochs"].items()}
+            ring = cls(decode(held["index"]), epochs)
+        except (ValueError, KeyError, AttributeError):
+            raise IntegrityBroken("not a key ring", where=str(path)) from None
+        if not ring.epochs or any(len(key) != KEY_SIZE for key in [ring.index, *epochs.values()]):
+            raise IntegrityBroken("not a key ring", where=str(path))
+        return ring
+
+    def text(self) -> str:
+        """Return the key ring file: for that file only."""
+        epochs = {str(epoch): encode(key) for epoch, key in self.epochs.items()}
+        return json.dumps({"index": encode(self.index), "epochs": epochs}) + "\n"
+
+
+def create_ring(path: Path) -> None:
+    """Make a key ring and its file. Raises IntegrityBroken when there is one already."""
+    create_secret(path, Ring(os.urandom(KEY_SIZE), {1: os.urandom(KEY_SIZE)}).text())
+
+
+def bucket_of(time_ms: int, purpose: str) -> str:
+    """Return the retention bucket of a moment (milliseconds since 1970, UTC): month/purpose."""
+    return f"{datetime.fromtimestamp(time_ms / 1000, UTC):%Y-%m}/{purpose}"
+
+
+class Keys:
+    """The data keys of one ledger, for many threads."""
+
+    def __init__(self, store: KeyStore, ring_file: Path) -> None:
+        self.store = store
+        self._ring_file = ring_file
+        self._lock = threading.Lock()
+        self._spare: list[tuple[bytes, bytes]] = []
+        self._known: dict[tuple[bytes, str], DataKey] = {}
+        self._ring = Ring.read(ring_file)
+        if len(self._ring.epochs) > 1:
+            with locked(ring_file):
+                self._ring = Ring.read(ring_file)
+                self._finish_rotation()
+
+    def ref(self, subject: str) -> bytes:
+        """Return the keyed hash that stands for a subject in the key store."""
+        return hmac.digest(self._ring.index, subject.encode(), hashlib.sha256)
+
+    def data_key(self, subject: str, bucket: str) -> DataKey:
+        """Return the key that seals what is recorded about a subject in a bucket."""
+        ref = self.ref(subject)
+        with self._lock:
+            known = self._known.get((ref, bucket))
+            if known is None:
+                known = self._find(ref, bucket) or self._assign(ref, bucket)
+                if len(self._known) >= REMEMBERED_KEYS:
+                    self._known.clear()
+                self._known[ref, bucket] = known
+            return known
+
+    def cipher(self, key_id: bytes) -> AESGCM:
+        """Return the cipher of a data key. Raises NotThere when the key is gone."""
+        row = self.store.key(key_id)
+        if row is None:
+            raise NotThere("a data key that is not in the key store")
+        return AESGCM(self._unwrap(row))
+
+    def of_subject(self, subject: str) -> list[WrappedKey]:
+        """Return every key of a subject."""
+        return self.store.select(ref=self.ref(subject))
+
+    def still_alive(self, keys: Iterable[DataKey]) -> set[bytes]:
+        """Return the ids of those `keys` that were not destroyed since they were handed out."""
+        now = self.store.generation()
+        keys = list(keys)
+        if all(key.generation == now for key in keys):
+            return {key.key_id for key in keys}
+        self.forget()
+        return {key.key_id for key in keys if self.store.key(key.key_id) is not None}
+
+    def destroy(self, key_ids: Sequence[bytes]) -> None:
+        """Delete data keys. What they sealed is unreadable once `rotate` has run as well."""
+        self.store.destroy(key_ids)
+        self.forget()
+
+    def rotate(self) -> int:
+        """Wrap every surviving key by a new key-encryption key, destroy the old; return the epoch.
+
+        A crash at any point is finished on the next opening: while the file holds two epochs,
+        keys of both can be read.
+        """
+        with self._lock, locked(self._ring_file):
+            old = Ring.read(self._ring_file)
+            epochs = {**old.epochs, old.newest + 1: os.urandom(KEY_SIZE)}
+            self._ring = Ring(old.index, epochs)
+            replace_secret(self._ring_file, self._ring.text())
+            self._finish_rotation()
+            return self._ring.newest
+
+    def _finish_rotation(self) -> None:
+        newest = self._ring.newest
+        self.store.rewrap(
+            self._wrap(row.key_id, self._unwrap(row), row.ref, row.bucket)
+            for row in self.store.select()
+            if row.epoch != newest
+        )
+        self._ring = Ring(self._ring.index, {newest: self._ring.epochs[newest]})
+        replace_secret(self._ring_file, self._ring.text())
+
+    def forget(self) -> None:
+        """Drop the keys kept in memory."""
+        with self._lock:
+            self._known.clear()
+
+    def _find(self, ref: bytes, bucket: str) -> DataKey | None:
+        generation = self.store.generation()
+        row = self.store.find(ref, bucket)
+        if row is None:
+            return None
+        return DataKey(row.key_id, ref, bucket, generation, AESGCM(self._unwrap(row)))
+
+    def _assign(self, ref: bytes, bucket: str) -> DataKey:
+        if not self._spare:
+            self._spare = self._fresh_spares()
+        generation = self.store.generation()
+        key_id, key = self._spare.pop()
+        self.store.link(key_id, ref, bucket)
+        return DataKey(key_id, ref, bucket, generation, AESGCM(key))
+
+    def _fresh_spares(self) -> list[tuple[bytes, bytes]]:
+        """Make spare keys under the ring's lock: a rotation meanwhile would miss them."""
+        fresh = [(os.urandom(KEY_ID_SIZE), os.urandom(KEY_SIZE)) for _ in range(SPARE_KEYS)]
+        with locked(self._ring_file):
+            self._ring = Ring.read(self._ring_file)
+            self.store.add_spare([self._wrap(key_id, key) for key_id, key in fresh])
+        return fresh
+
+    def _wrap(self, key_id: bytes, key: bytes, ref: bytes = b"", bucket: str = "") -> WrappedKey:
+        epoch, nonce = self._ring.newest, os.urandom(NONCE_SIZE)
+        sealed = AESGCM(self._ring.epochs[epoch]).encrypt(nonce, key, _bound_to(key_id, epoch))
+        return WrappedKey(key_id, epoch, nonce + sealed, ref, bucket)
+
+    def _unwrap(self, row: WrappedKey) -> bytes:
+        if row.epoch not in self._ring.epochs:
+            self._ring = Ring.read(self._ring_file)  # another process rotated
+        key = self._ring.epochs.get(row.epoch)
+        if key is None:
+            raise NotThere("the key-encryption key of this epoch is gone", observed=row.epoch)
+        try:
+            nonce, sealed = row.wrapped[:NONCE_SIZE], row.wrapped[NONCE_SIZE:]
+            return AESGCM(key).decrypt(nonce, sealed, _bound_to(row.key_id, row.epoch))
+        except (InvalidTag, ValueError):
+            raise IntegrityBroken("a wrapped key was changed") from None
+
+
+def _bound_to(key_id: bytes, epoch: int) -> bytes:
+    return key_id + epoch.to_bytes(8)

@@ -1,0 +1,101 @@
+"""Files that hold secrets: mode 0600, replaced whole, the old bytes overwritten."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from pipelines.errors import BadRequest, IntegrityBroken, NotThere
+from pipelines.ledger.note import Algorithm, Signer
+
+OWNER_ONLY: Final = 0o600
+OTHERS: Final = 0o077
+
+
+def read_secret(path: Path) -> str:
+    """Return a secret file's text. Raises NotThere; BadRequest when others may read it."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise NotThere("no such key file", where=str(path)) from None
+    if stat.S_IMODE(mode) & OTHERS:
+        raise BadRequest(
+            "a key file that others can read",
+            where=str(path),
+            observed=oct(stat.S_IMODE(mode)),
+            expected=oct(OWNER_ONLY),
+            hint=f"chmod 600 {path}",
+        )
+    return path.read_text()
+
+
+def create_secret(path: Path, text: str) -> None:
+    """Write a new secret file durably. Raises IntegrityBroken when there is one already."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        _write(path, text)
+    except FileExistsError:
+        raise IntegrityBroken("a key file is there already", where=str(path)) from None
+    _sync_folder(path.parent)
+
+
+def replace_secret(path: Path, text: str) -> None:
+    """Put new text in a secret file's place in one step, then overwrite what the old one held.
+
+    A crash leaves the old text or the new one. Overwriting reaches this file's own blocks only:
+    a copy-on-write file system, an SSD's spare area or a backup may hold the old bytes on.
+    """
+    fresh = path.with_name(path.name + ".new")
+    fresh.unlink(missing_ok=True)
+    _write(fresh, text)
+    old = os.open(path, os.O_WRONLY)
+    try:
+        fresh.replace(path)
+        _sync_folder(path.parent)
+        os.pwrite(old, bytes(os.fstat(old).st_size), 0)
+        os.fsync(old)
+    finally:
+        os.close(old)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock that stands beside a file against every other process, and thread."""
+    handle = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, OWNER_ONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def create_signer(path: Path, name: str, algorithm: Algorithm = Algorithm.ED25519) -> Signer:
+    """Make a signing key and its file. Raises IntegrityBroken when there is one already."""
+    signer = Signer.generate(name, algorithm)
+    create_secret(path, signer.secret() + "\n")
+    return signer
+
+
+def read_signer(path: Path) -> Signer:
+    """Return the signing key of a file. Raises NotThere or BadRequest."""
+    return Signer.parse(read_secret(path))
+
+
+def _write(path: Path, text: str) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

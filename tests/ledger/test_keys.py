@@ -1,0 +1,209 @@
+"""Data keys are found again, die when destroyed, and survive a rotation cut short anywhere."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pipelines.adapters.key_store import SqliteKeyStore
+from pipelines.errors import BadRequest, IntegrityBroken, NotThere, Unavailable
+from pipelines.ledger import keys as module
+from pipelines.ledger import secret_files
+from pipelines.ledger.keys import Keys, Ring, bucket_of, create_ring
+from pipelines.ledger.secret_files import create_signer, read_signer
+
+NONCE = bytes(12)
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Keys:
+    create_ring(tmp_path / "ring")
+    return reopened(tmp_path)
+
+
+def reopened(folder: Path) -> Keys:
+    return Keys(SqliteKeyStore(folder / "keys.db"), folder / "ring")
+
+
+def test_a_key_is_found_again(opened: Keys, tmp_path: Path) -> None:
+    """The key of a subject and bucket is the same in another process, and opens by its id."""
+    first = opened.data_key("anna", "2026-11/decision")
+    sealed = first.cipher.encrypt(NONCE, b"body", None)
+    again = reopened(tmp_path).data_key("anna", "2026-11/decision")
+
+    assert first.key_id == again.key_id
+    assert b"body" == again.cipher.decrypt(NONCE, sealed, None)
+    assert b"body" == reopened(tmp_path).cipher(first.key_id).decrypt(NONCE, sealed, None)
+
+
+def test_keys_differ_by_subject_and_bucket(opened: Keys) -> None:
+    """Two subjects, or two buckets, never share a key."""
+    pairs = [(s, b) for s in ("anna", "ben") for b in ("2026-11/d", "2026-12/d")]
+
+    assert 4 == len({opened.data_key(*pair).key_id for pair in pairs})
+
+
+def test_the_store_holds_no_subject(opened: Keys, tmp_path: Path) -> None:
+    """A subject's name is in none of the key store's files, and in no repr."""
+    key = opened.data_key("marked-subject", "2026-11/d")
+    files = [path.read_bytes() for path in tmp_path.iterdir()]
+
+    assert not any(b"marked-subject" in content for content in files)
+    assert key.ref.hex() not in repr(key)
+    assert str(key.ref) not in repr(key)
+
+
+def test_a_destroyed_key_is_gone(opened: Keys) -> None:
+    """After destruction the key opens nothing and is told dead, and its subject gets a new one."""
+    key = opened.data_key("anna", "b")
+    other = opened.data_key("ben", "b")
+    opened.destroy([row.key_id for row in opened.of_subject("anna")])
+
+    assert {other.key_id} == opened.still_alive([key, other])
+    assert key.key_id != opened.data_key("anna", "b").key_id
+    with pytest.raises(NotThere):
+        opened.cipher(key.key_id)
+
+
+def test_another_process_learns_of_a_destroyed_key(opened: Keys, tmp_path: Path) -> None:
+    """A key kept in memory is told dead when another process destroyed it."""
+    other = reopened(tmp_path)
+    key = other.data_key("anna", "b")
+    opened.destroy([key.key_id])
+
+    assert set() == other.still_alive([key])
+    assert key.key_id != other.data_key("anna", "b").key_id
+
+
+def test_rotation_keeps_survivors_and_kills_the_old_copies(opened: Keys, tmp_path: Path) -> None:
+    """After a rotation survivors open, and a key store from before it opens nothing."""
+    key = opened.data_key("anna", "b")
+    before = {row.key_id: row for row in opened.store.select()}
+    opened.rotate()
+    now = reopened(tmp_path)
+    now.cipher(key.key_id)
+    now.store.rewrap([before[key.key_id]])
+
+    assert [2] == list(Ring.read(tmp_path / "ring").epochs)
+    with pytest.raises(NotThere):
+        now.cipher(key.key_id)
+
+
+class Cut(Exception):
+    """Stands for a crash."""
+
+
+@pytest.mark.parametrize("replaced", [0, 1])
+def test_a_rotation_cut_short_is_finished(
+    opened: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replaced: int
+) -> None:
+    """A crash before either replacement of the key ring leaves keys readable, and is finished."""
+    key = opened.data_key("anna", "b")
+    real, calls = secret_files.replace_secret, iter(range(2))
+
+    def crash(path: Path, text: str) -> None:
+        if next(calls) == replaced:
+            raise Cut
+        real(path, text)
+
+    monkeypatch.setattr(module, "replace_secret", crash)
+    with pytest.raises(Cut):
+        opened.rotate()
+    monkeypatch.undo()
+    again = reopened(tmp_path)
+    again.cipher(key.key_id)
+
+    assert 1 == len(Ring.read(tmp_path / "ring").epochs)
+
+
+def test_another_process_rotated(opened: Keys, tmp_path: Path) -> None:
+    """A process that was open while another rotated reads and makes keys on."""
+    other = reopened(tmp_path)
+    key = other.data_key("anna", "b")
+    opened.rotate()
+    other.cipher(key.key_id)
+    fresh = [other.data_key(f"subject {n}", "b") for n in range(2 * module.SPARE_KEYS)]
+    third = reopened(tmp_path)
+
+    assert fresh == [other.data_key(f"subject {n}", "b") for n in range(2 * module.SPARE_KEYS)]
+    for each in fresh:
+        third.cipher(each.key_id)
+
+
+def test_a_changed_wrapped_key_is_refused(opened: Keys) -> None:
+    """A flipped byte in a wrapped key, or another key's row in its place, opens nothing."""
+    first, second = opened.data_key("anna", "b"), opened.data_key("ben", "b")
+    row = opened.store.key(second.key_id)
+    assert row is not None
+    opened.store.rewrap([module.WrappedKey(first.key_id, row.epoch, row.wrapped)])
+
+    with pytest.raises(IntegrityBroken):
+        opened.cipher(first.key_id)
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o644])
+def test_key_files_are_the_owners_alone(opened: Keys, tmp_path: Path, mode: int) -> None:
+    """A key file that others can read is refused with the command that mends it."""
+    create_signer(tmp_path / "signer", "example.com/log")
+    assert 0o600 == (tmp_path / "signer").stat().st_mode & 0o777
+    for name in ("signer", "ring"):
+        (tmp_path / name).chmod(mode)
+    with pytest.raises(BadRequest) as refused:
+        read_signer(tmp_path / "signer")
+    with pytest.raises(BadRequest):
+        reopened(tmp_path)
+
+    assert f"chmod 600 {tmp_path / 'signer'}" == refused.value.hint
+
+
+def test_key_files_are_never_overwritten(tmp_path: Path) -> None:
+    """Making a key where there is one raises and leaves it as it was."""
+    signer = create_signer(tmp_path / "signer", "example.com/log")
+    with pytest.raises(IntegrityBroken):
+        create_signer(tmp_path / "signer", "example.com/log")
+
+    assert signer.verifier == read_signer(tmp_path / "signer").verifier
+
+
+def test_nothing_secret_in_repr(opened: Keys, tmp_path: Path) -> None:
+    """No repr of a key object shows key material."""
+    key = opened.data_key("anna", "b")
+    ring = Ring.read(tmp_path / "ring")
+    shown = " ".join(map(repr, [ring, key, opened, *opened.store.select()]))
+
+    for secret in [ring.index, *ring.epochs.values(), *(r.wrapped for r in opened.store.select())]:
+        assert repr(secret) not in shown
+        assert secret.hex() not in shown
+
+
+def test_no_ring_is_not_there(tmp_path: Path) -> None:
+    """A missing or broken key ring is an error, never a new ring."""
+    with pytest.raises(NotThere):
+        reopened(tmp_path)
+    os.close(os.open(tmp_path / "ring", os.O_CREAT, 0o600))
+    with pytest.raises(IntegrityBroken):
+        reopened(tmp_path)
+
+
+def test_an_unwritable_store_is_unavailable(tmp_path: Path) -> None:
+    """A key store that cannot be opened is unavailable, not empty."""
+    (tmp_path / "keys.db").mkdir()
+    with pytest.raises(Unavailable):
+        SqliteKeyStore(tmp_path / "keys.db")
+
+
+def test_holds(opened: Keys) -> None:
+    """A hold is kept with its reason until it is lifted."""
+    ref = opened.ref("anna")
+    opened.store.set_hold(ref, "complaint")
+    held = opened.store.hold(ref)
+    opened.store.set_hold(ref, "")
+
+    assert ("complaint", "") == (held, opened.store.hold(ref))
+
+
+def test_bucket() -> None:
+    """A bucket is the month in UTC and the purpose."""
+    assert "2026-10/decision" == bucket_of(1_793_490_000_000 - 86_400_000, "decision")
