@@ -32,10 +32,12 @@ def run(name: str, context: Context, **arguments: object) -> Any:  # noqa: ANN40
     from pipelines.lineage import observed
 
     step = flow.step(name)
-    with observed(step, context, wiring.lineage(context.state)):
+    with observed(step, context, wiring.lineage(context.state)) as watched:
         if step.environment == "model":
             return _in_model_environment(step, context)
-        return _call(step, context, arguments)
+        record = _call(step, context, arguments)
+        watched.result(record)
+        return record
 
 
 def restored(name: str, context: Context) -> None:

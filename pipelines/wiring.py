@@ -38,11 +38,12 @@ def tracking_uri(state: State) -> str:
 
 
 def lineage(state: State) -> Lineage:
-    """Return where lineage goes: over HTTP when ``OPENLINEAGE_URL`` is set, else into a file."""
+    """Return where lineage goes: into a file; over HTTP too when ``OPENLINEAGE_URL`` is set."""
     from pipelines.adapters.openlineage import FileLineage, HttpLineage
 
+    local = FileLineage(state.lineage)
     url = os.environ.get(LINEAGE_URL_VARIABLE)
-    return HttpLineage(url) if url else FileLineage(state.lineage)
+    return HttpLineage(url, local) if url else local
 
 
 def current_run() -> Run | None:
