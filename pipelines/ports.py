@@ -62,6 +62,18 @@ class RegistryEntry:
     description: str
 
 
+def bound_tags(record: ModelVersion) -> dict[str, str]:
+    """Return the tags of a version that its record fixes."""
+    return {
+        Tag.RUN.value: record.run_id,
+        Tag.COMMIT.value: record.commit,
+        Tag.CANDIDATE.value: record.candidate_id,
+        Tag.MODEL.value: record.model_sha256,
+        Tag.VERDICT_ID.value: record.verdict_id,
+        Tag.VERDICT.value: "passed" if record.passed else "blocked",
+    }
+
+
 class Registry(Protocol):
     """The registry of one model name.
 
