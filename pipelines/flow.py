@@ -61,7 +61,14 @@ STEPS: tuple[Step, ...] = (
         reads=("landed", "contract"),
         writes=("valid", "refused", "validation_report"),
         params=("data.encoding", "data.chunk_rows", "data.max_refused_share"),
-        code=("pipelines/data/schema.py", "pipelines/data/read.py"),
+        code=(
+            "pipelines/data/cast.py",
+            "pipelines/data/duplicates.py",
+            "pipelines/data/files.py",
+            "pipelines/data/picture.py",
+            "pipelines/data/read.py",
+            "pipelines/data/schema.py",
+        ),
         refusal=True,
     ),
     Step(
@@ -70,6 +77,13 @@ STEPS: tuple[Step, ...] = (
         summary="freeze the accepted rows, with their content id and profile",
         reads=("landed", "valid", "validation_report", "contract"),
         writes=("snapshot",),
+        code=(
+            "pipelines/data/cast.py",
+            "pipelines/data/files.py",
+            "pipelines/data/groups.py",
+            "pipelines/data/profile.py",
+            "pipelines/data/validate.py",
+        ),
         record="snapshot_record",
     ),
     Step(
@@ -79,6 +93,7 @@ STEPS: tuple[Step, ...] = (
         reads=("snapshot",),
         writes=("split",),
         params=("split",),
+        code=("pipelines/data/cast.py", "pipelines/data/groups.py"),
         record="split_record",
     ),
     Step(

@@ -41,7 +41,7 @@ def _merge(former: Names, found: Names) -> Names:
 def _of_column(values: pd.Series, column: Column, protected: Protected) -> Names:
     if protected.bands:
         return _banded(values, protected)
-    text = _as_text(values, column)
+    text = as_text(values, column)
     if protected.group is not None:
         return np.where(np.isin(text, ["1", "true"]), protected.group, "").astype(object)
     if protected.groups is not None:
@@ -58,10 +58,15 @@ def _banded(values: pd.Series, protected: Protected) -> Names:
     return named
 
 
-def _as_text(values: pd.Series, column: Column) -> Names:
-    """Return each value as the contract writes it: 1 and not 1.0, true and not True."""
+def as_text(values: pd.Series, column: Column) -> Names:
+    """Return each value as the contract writes it: 1 and not 1.0, true and not True.
+
+    A missing value is empty text.
+    """
     if column.kind == "integer":
         values = values.astype("Int64")
     text = values.astype("string").fillna("")
+    if column.kind == "number":
+        text = text.str.replace(r"\.0$", "", regex=True)
     text = text.str.lower() if column.kind == "boolean" else text
     return text.to_numpy(dtype=object)
