@@ -79,7 +79,14 @@ def run(context: Context, *, source: Source | None = None, location: str | None 
     with beside(layout.landed) as folder:
         fresh = folder / "landed"
         fresh.mkdir()
-        sources.fetch(chosen, place, context.state, fresh, data.chunk_rows)
+        sources.fetch(
+            chosen,
+            place,
+            fresh,
+            state=context.state,
+            chunk_rows=data.chunk_rows,
+            environ=os.environ,
+        )
         landed = describe(chosen.kind, fresh)
         admit.admit(landed, fresh, contract, data.encoding)
         landed.write(fresh / layout.landed_record.name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from collections.abc import Iterable, Mapping
@@ -18,7 +17,15 @@ UNFINISHED = (".part", ".partial", ".tmp", ".filepart", ".crdownload")
 QUERY_FILE = "query.parquet"
 
 
-def fetch(source: Source, location: str, state: State, into: Path, chunk_rows: int) -> None:
+def fetch(
+    source: Source,
+    location: str,
+    into: Path,
+    *,
+    state: State,
+    chunk_rows: int,
+    environ: Mapping[str, str],
+) -> None:
     """Copy what landed into the folder `into`. Raises NotThere when nothing did."""
     if source.kind == "files":
         _files(state.home / location, source, into)
@@ -27,7 +34,7 @@ def fetch(source: Source, location: str, state: State, into: Path, chunk_rows: i
     else:
         from pipelines.data.query import fetch as fetch_query
 
-        fetch_query(location, source.query, into / QUERY_FILE, chunk_rows)
+        fetch_query(location, source.query, into / QUERY_FILE, chunk_rows, environ)
 
 
 def chosen(names: Iterable[str], pattern: str) -> list[str]:
@@ -94,8 +101,7 @@ def _s3(location: str, source: Source, into: Path) -> None:
 
     if not location.startswith("s3://"):
         raise BadRequest("not an S3 prefix", expected="s3://bucket/prefix")
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    store = S3FileSystem(endpoint_url=endpoint, skip_instance_cache=True, use_listings_cache=False)
+    store = S3FileSystem(skip_instance_cache=True, use_listings_cache=False)
     try:
         _copy_objects(store, location, source.pattern, into)
     except FileNotFoundError:
