@@ -104,6 +104,14 @@ class Layout:
     def champion(self) -> Path:
         return self.root / "models" / "champion"
 
+    @property
+    def champion_record(self) -> Path:
+        return self.champion / "champion.json"
+
+    @property
+    def champion_profile(self) -> Path:
+        return self.champion / "profile.json"
+
     # evaluate
     @property
     def evaluation(self) -> Path:
