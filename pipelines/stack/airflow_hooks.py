@@ -1,4 +1,4 @@
-"""What Airflow's configuration names by import path. Imports nothing, so every process can load it."""
+"""What Airflow's configuration names by import path: cheap to load, for every process does."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def start(service: Service) -> subprocess.Popen[bytes]:
     """Start a service in a process group of its own; what it prints is appended to its log."""
     service.log.parent.mkdir(parents=True, exist_ok=True)
     with service.log.open("ab") as log:
-        return subprocess.Popen(  # noqa: S603
+        return subprocess.Popen(
             service.command,
             env=dict(service.environment),
             cwd=service.folder,
@@ -134,7 +134,7 @@ def end_leftovers(left: Iterable[Identity], patience: float = 5.0) -> int:
 
 
 def reap(known: Iterable[int] = ()) -> None:
-    """Collect adopted orphans that have ended; the `known` children are their owner's to collect."""
+    """Collect adopted orphans that have ended; `known` children are their owner's to collect."""
     mine = set(known)
     for pid in _ended_children() if PROC.is_dir() else ():
         if pid not in mine:

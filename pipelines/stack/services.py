@@ -6,7 +6,6 @@ a machine can read.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import pipelines
 from pipelines.layout import HOME_VARIABLE, State
+from pipelines.stack.airflow_options import sqlite, variables
 from pipelines.stack.credentials import Secrets
 from pipelines.stack.settings import Settings
 
@@ -25,8 +25,6 @@ DROPPED = ("AIRFLOW", "_AIRFLOW", "MLFLOW_", "_MLFLOW", "OPENLINEAGE", "OTEL_", 
 KEPT = ("MLFLOW_S3_", "PYTHONHASHSEED", "MLFLOW_DISABLE_TELEMETRY", "MLFLOW_MODEL_CATALOG_URI")
 # Logs are read from the disk, so nobody serves them: Airflow's log server binds every interface.
 NO_LOG_SERVER = "--skip-serve-logs"
-CLOSED_PORT = "1"
-HOOKS = "pipelines.stack.airflow_hooks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +46,6 @@ class Service:
     log: Path
     health: Health
     address: str = ""
-
-
-def address(settings: Settings, port: int) -> str:
-    """Return ``http://host:port``."""
-    return f"http://{settings.host}:{port}"
 
 
 def stack(
@@ -88,12 +81,12 @@ def mlflow_server(state: State, settings: Settings, inherited: Mapping[str, str]
         *("--workers", "1", "--allowed-hosts", _allowed_hosts(settings.host, port)),
     )
     environment = _common(state, inherited) | {
-        "MLFLOW_BACKEND_STORE_URI": settings.mlflow_database or _sqlite(state.mlflow_database),
+        "MLFLOW_BACKEND_STORE_URI": settings.mlflow_database or sqlite(state.mlflow_database),
         "MLFLOW_ARTIFACTS_DESTINATION": settings.mlflow_artifacts or str(state.mlflow_artifacts),
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_UV_AUTO_DETECT": "false",
     }
-    url = address(settings, port)
+    url = settings.address("mlflow")
     return _service(state, MLFLOW, command, environment, Health(f"{url}/health"), url)
 
 
@@ -106,7 +99,7 @@ def api_servers(
     that waits for the same event loop.
     """
     core, execution = settings.ports.airflow, settings.ports.execution
-    core_url, execution_url = address(settings, core), address(settings, execution)
+    core_url, execution_url = settings.address("airflow"), settings.address("execution")
     return (
         _service(
             state,
@@ -131,7 +124,7 @@ def workers(
     state: State, settings: Settings, environment: Mapping[str, str]
 ) -> tuple[Service, ...]:
     """Return the scheduler (which runs the tasks), the DAG processor and the triggerer."""
-    health = f"{address(settings, settings.ports.airflow)}{HEALTH}"
+    health = f"{settings.address('airflow')}{HEALTH}"
     named = (
         (SCHEDULER, ("scheduler", NO_LOG_SERVER), "scheduler"),
         (PROCESSOR, ("dag-processor",), "dag_processor"),
@@ -151,118 +144,12 @@ def airflow_environment(
     inherited: Mapping[str, str],
 ) -> dict[str, str]:
     """Return the environment of every Airflow process, and so of every task."""
-    options = (
-        _core(state, repository, settings, secrets)
-        | _api(settings, secrets)
-        | _database(state, settings)
-        | _pace()
-        | _bundles(state, repository)
-        | _lineage(state, settings)
-        | _silence()
-    )
-    variables = {
-        f"AIRFLOW__{key.replace('.', '__').upper()}": text for key, text in options.items()
-    }
-    mlflow = address(settings, settings.ports.mlflow)
+    mlflow = settings.address("mlflow")
     return (
         _common(state, inherited)
         | {"AIRFLOW_HOME": str(state.airflow), "MLFLOW_TRACKING_URI": mlflow}
-        | variables
+        | variables(state, repository, settings, secrets)
     )
-
-
-def _core(state: State, repository: Path, settings: Settings, secrets: Secrets) -> dict[str, str]:
-    return {
-        "core.dags_folder": str(repository / "dags"),
-        "core.plugins_folder": str(state.airflow_plugins),
-        "core.executor": "LocalExecutor",
-        "core.parallelism": str(settings.parallelism),
-        "core.load_examples": "False",
-        "core.fernet_key": secrets.fernet_key,
-        "core.hostname_callable": f"{HOOKS}.loopback",
-        "core.auth_manager": (
-            "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
-        ),
-        "core.simple_auth_manager_all_admins": "False",
-        "core.simple_auth_manager_users": ",".join(f"{u.name}:{u.role}" for u in settings.users),
-        "core.simple_auth_manager_passwords_file": str(state.users),
-        "core.execution_api_server_url": (
-            f"{address(settings, settings.ports.execution)}/execution/"
-        ),
-    }
-
-
-def _api(settings: Settings, secrets: Secrets) -> dict[str, str]:
-    return {
-        "api.host": settings.host,
-        "api.port": str(settings.ports.airflow),
-        "api.base_url": address(settings, settings.ports.airflow),
-        "api.workers": "1",
-        "api.secret_key": secrets.cookie_key,
-        "api.expose_config": "False",
-        "api.expose_stacktrace": "False",
-        "api_auth.jwt_secret": secrets.jwt_secret,
-    }
-
-
-def _database(state: State, settings: Settings) -> dict[str, str]:
-    if settings.airflow_database:
-        return {"database.sql_alchemy_conn": settings.airflow_database}
-    return {
-        "database.sql_alchemy_conn": _sqlite(state.airflow_database),
-        "database.sql_alchemy_connect_args": f"{HOOKS}.SQLITE_ARGUMENTS",
-        "database.sql_alchemy_connect_args_async": f"{HOOKS}.SQLITE_ARGUMENTS",
-        # A writer may have to wait its turn; a task must not take the wait for a fault.
-        "workers.execution_api_timeout": "30.0",
-    }
-
-
-def _pace() -> dict[str, str]:
-    """Return how often Airflow looks: the delays between tasks, and until a lost one is noticed."""
-    return {
-        "scheduler.scheduler_idle_sleep_time": "0.1",
-        "scheduler.orphaned_tasks_check_interval": "30.0",
-        "scheduler.scheduler_health_check_threshold": "30",
-        "scheduler.enable_health_check": "False",
-        "dag_processor.refresh_interval": "5",
-        "dag_processor.parsing_processes": "1",
-    }
-
-
-def _bundles(state: State, repository: Path) -> dict[str, str]:
-    bundle = {
-        "name": "dags-folder",
-        "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
-        "kwargs": {"path": str(repository / "dags")},
-    }
-    return {
-        "dag_processor.dag_bundle_config_list": json.dumps([bundle]),
-        "dag_processor.dag_bundle_storage_path": str(state.airflow_bundles),
-    }
-
-
-def _lineage(state: State, settings: Settings) -> dict[str, str]:
-    to_file = {"type": "file", "log_file_path": str(state.lineage), "append": True}
-    to_server = {"type": "http", "url": settings.lineage_url}
-    return {
-        "openlineage.namespace": "clew",
-        "openlineage.disabled": "False",
-        "openlineage.transport": json.dumps(to_server if settings.lineage_url else to_file),
-    }
-
-
-def _silence() -> dict[str, str]:
-    """Return what keeps Airflow from calling anybody: a variable of the machine's is overruled."""
-    return {
-        "metrics.statsd_on": "False",
-        "metrics.otel_on": "False",
-        "traces.otel_on": "False",
-        "sentry.sentry_on": "false",
-        "logging.remote_logging": "False",
-        "logging.colored_console_log": "False",
-        "logging.worker_log_server_port": CLOSED_PORT,
-        "logging.trigger_log_server_port": CLOSED_PORT,
-    }
 
 
 def _common(state: State, inherited: Mapping[str, str]) -> dict[str, str]:
@@ -314,7 +201,3 @@ def _program(name: str) -> str:
 
 def _allowed_hosts(host: str, port: int) -> str:
     return ",".join(f"{name}:{port}" for name in dict.fromkeys((host, "127.0.0.1", "localhost")))
-
-
-def _sqlite(path: Path) -> str:
-    return f"sqlite:///{path}"

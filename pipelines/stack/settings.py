@@ -71,6 +71,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lineage_url: str | None = None
     grace_seconds: float = 10.0
 
+    def address(self, server: str) -> str:
+        """Return ``http://host:port`` of one of the servers that `Ports` names."""
+        return f"http://{self.host}:{getattr(self.ports, server)}"
+
     def __post_init__(self) -> None:
         _refuse_beyond_loopback(self.host)
         if type(self.parallelism) is not int or self.parallelism < 1:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import signal
 import subprocess
 import time
@@ -11,15 +10,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from os import getpid
 from pathlib import Path
-from types import FrameType
 
 from pipelines import quiet
-from pipelines.errors import BadRequest, Unavailable
+from pipelines.errors import Unavailable
 from pipelines.layout import State
 from pipelines.stack import credentials, processes, record
+from pipelines.stack.folder import only_one, prepare
 from pipelines.stack.health import healthy
 from pipelines.stack.services import MLFLOW, Service, airflow_environment, migration, stack
-from pipelines.stack.settings import Settings, resolve_ports
+from pipelines.stack.settings import Settings
 
 START_SECONDS = 240.0
 LOOK_SECONDS = 0.1
@@ -29,7 +28,6 @@ DEATHS_WINDOW_SECONDS = 60.0
 DEATHS_ALLOWED = 5
 FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 8.0
-LOG_BYTES = 16 << 20
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 Tell = Callable[[str], None]
 
@@ -79,7 +77,7 @@ class Supervisor:
         """Return the seconds since the start."""
         return time.monotonic() - self.begun
 
-    def stop(self, number: int = 0, frame: FrameType | None = None) -> None:
+    def stop(self, *_: object) -> None:
         """Ask for the end; safe to call from a signal handler, any number of times."""
         self.stopping = True
 
@@ -214,25 +212,6 @@ def _progress(service: Service, seconds: float) -> str:
 
 
 @contextmanager
-def only_one(state: State) -> Iterator[None]:
-    """Hold the state folder's lock. Raises BadRequest when a supervisor holds it already."""
-    state.home.mkdir(mode=credentials.PRIVATE_FOLDER, parents=True, exist_ok=True)
-    with state.services_lock.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            found = record.last(state)
-            raise BadRequest(
-                "a stack runs on this state folder already",
-                where=str(state.home),
-                observed=f"process {found.supervisor.pid}" if found else "a held lock",
-                expected="one stack for each state folder",
-                hint="stop it with Ctrl-C where it runs, or choose another CLEW_HOME",
-            ) from None
-        yield
-
-
-@contextmanager
 def signals_handled(supervisor: Supervisor) -> Iterator[None]:
     """Stop on each signal that ends a process, even one that was ignored at the start."""
     former = {number: signal.signal(number, supervisor.stop) for number in STOPPING}
@@ -241,35 +220,6 @@ def signals_handled(supervisor: Supervisor) -> Iterator[None]:
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
-
-
-def prepare(state: State, settings: Settings) -> Settings:
-    """Make the state folder ready, end what a killed supervisor left, and choose the ports."""
-    before = record.last(state)
-    if before:
-        processes.end_leftovers(processes.Identity(one.pid, one.started) for one in before.services)
-    state.home.chmod(credentials.PRIVATE_FOLDER)
-    for folder in _folders(state):
-        folder.mkdir(mode=credentials.PRIVATE_FOLDER, parents=True, exist_ok=True)
-    for log in state.logs.glob("*.log"):
-        if log.stat().st_size > LOG_BYTES:
-            log.replace(log.with_suffix(".log.1"))
-    credentials.ensure_users(state, settings.users)
-    return resolve_ports(settings, before.ports if before else None)
-
-
-def _folders(state: State) -> tuple[Path, ...]:
-    return (
-        state.airflow,
-        state.airflow_bundles,
-        state.airflow_plugins,
-        state.logs,
-        state.temporary,
-        state.program_cache,
-        state.lineage.parent,
-        state.mlflow_database.parent,
-        state.mlflow_artifacts,
-    )
 
 
 def run(

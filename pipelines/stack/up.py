@@ -106,7 +106,7 @@ def _start_background(
     log = state.logs / LOG_NAME
     shown = log.stat().st_size if log.exists() else 0
     with log.open("ab") as file:
-        process = subprocess.Popen(  # noqa: S603
+        process = subprocess.Popen(
             [sys.executable, "-m", "pipelines.stack.up"],
             env=os.environ | {"PYTHONPATH": str(Path(pipelines.__file__).parents[1])},
             stdin=subprocess.PIPE,
