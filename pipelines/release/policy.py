@@ -1,0 +1,183 @@
+"""Dated policy packs: which checks gate, at which thresholds, under which law.
+
+A pack is one YAML file in `policies/`, named as it names itself. Its thresholds must be older
+than the run that they judge, so the pack is compared, byte for byte, with the commit that the run
+started from.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import msgspec
+
+from pipelines.canonical import sha256_json
+from pipelines.errors import BadRequest, NotThere, Unavailable, did_you_mean
+from pipelines.layout import Layout
+from pipelines.typed import convert, plain, read_yaml
+
+HEAD = "HEAD"
+T = TypeVar("T", bound="Thresholds")
+Threshold = bool | int | float | str | tuple[str, ...] | dict[str, str] | None
+
+
+class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of the parts of a pack: an unknown, missing or mistyped key is refused."""
+
+
+class Thresholds(Part, frozen=True):
+    """Base of each check's thresholds; a check declares its own, without defaults."""
+
+
+class Source(Part, frozen=True):
+    """A text of law or supervision, and what is taken from it."""
+
+    text: str
+    says: str
+
+
+class Rule(Part, frozen=True):
+    """What a pack says of one check.
+
+    `gates`: whether a failure blocks. `not_enough_data`: whether too few rows to judge block, or
+    are watched in production instead. `because` is the reason, for a reader who was not there.
+    """
+
+    gates: bool
+    not_enough_data: Literal["block", "watch"]
+    because: str
+    thresholds: dict[str, Threshold]
+
+
+class Policy(Part, frozen=True):
+    """One pack. A high tier means that a named person approves every promotion."""
+
+    name: str
+    jurisdiction: str
+    in_force_from: dt.date
+    in_force_until: dt.date | None
+    risk_tier: Literal["high", "limited", "minimal"]
+    risk_because: str
+    sources: tuple[Source, ...]
+    checks: dict[str, Rule]
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 over the canonical form."""
+        return sha256_json(plain(self))
+
+    @property
+    def approval_required(self) -> bool:
+        return self.risk_tier == "high"
+
+    @property
+    def gating(self) -> tuple[str, ...]:
+        """Return the names of the checks whose failure blocks."""
+        return tuple(name for name, rule in self.checks.items() if rule.gates)
+
+    def in_force(self, on: dt.date) -> bool:
+        """Say whether the pack is in force on a day; both of its dates count as days in force."""
+        until = self.in_force_until or dt.date.max
+        return self.in_force_from <= on <= until
+
+
+def pack_path(layout: Layout, name: str) -> Path:
+    """Return where the pack `name` stands."""
+    return layout.policies / f"{name}.yaml"
+
+
+def read(layout: Layout, name: str) -> Policy:
+    """Read one pack by name. Raises NotThere with the closest name, or BadRequest."""
+    path = pack_path(layout, name)
+    if not path.is_file():
+        known = sorted(each.stem for each in layout.policies.glob("*.yaml"))
+        raise NotThere(
+            "no such policy pack",
+            where=f"params.yaml: policy: {name}",
+            expected=", ".join(known) or "a file in policies/",
+            hint=did_you_mean(name, known),
+        )
+    policy = read_yaml(path, Policy)
+    if policy.name != name:
+        raise BadRequest(
+            "a policy pack is named as its file is",
+            where=path.name,
+            observed=policy.name,
+            expected=name,
+        )
+    for check, rule in policy.checks.items():
+        if not rule.because.strip():
+            raise BadRequest("a policy pack gives its reason", where=f"{path.name}: {check}")
+    return policy
+
+
+def thresholds(policy: Policy, check: str, kind: type[T]) -> T:
+    """Return one check's thresholds as that check's own type.
+
+    Raises NotThere when the pack does not name the check, BadRequest with the closest key.
+    """
+    if check not in policy.checks:
+        raise NotThere(
+            "the policy pack does not name this check",
+            where=f"{policy.name}.yaml: {check}",
+            expected=", ".join(policy.checks),
+        )
+    raw = policy.checks[check].thresholds
+    return convert(raw, kind, f"{policy.name}.yaml: {check}")
+
+
+def thresholds_committed(layout: Layout, policy: Policy, commit: str | None) -> tuple[str, ...]:
+    """Return the reasons why the pack may not judge this run; none when its thresholds are older.
+
+    `commit` is the one that the run started from (None on a laptop: the one checked out). The
+    pack must be byte-identical there, that commit must be HEAD or an ancestor of it, and the pack
+    must have been in force on that commit's day. A git that does not answer is a reason too.
+    """
+    base = commit or HEAD
+    try:
+        return tuple(_older(layout, policy, base))
+    except Unavailable as error:
+        return (f"the age of the thresholds cannot be known: {error.what}",)
+
+
+def _older(layout: Layout, policy: Policy, base: str) -> Iterable[str]:
+    if not _is_ancestor(layout, base):
+        yield f"the run's commit {base[:12]} is not an ancestor of the checkout's"
+        return
+    there = f"{base}:./{pack_path(layout, policy.name).relative_to(layout.root).as_posix()}"
+    stored = _git(layout, "cat-file", "blob", there)
+    if stored.returncode != 0:
+        yield f"the policy pack {policy.name} is not committed at {base[:12]}"
+    elif stored.stdout != pack_path(layout, policy.name).read_bytes():
+        yield f"the policy pack {policy.name} was changed after {base[:12]}"
+    day = _committed_on(layout, base)
+    if not policy.in_force(day):
+        yield f"the policy pack {policy.name} was not in force on {day.isoformat()}"
+
+
+def _is_ancestor(layout: Layout, base: str) -> bool:
+    done = _git(layout, "merge-base", "--is-ancestor", base, HEAD)
+    if done.returncode not in {0, 1}:
+        raise Unavailable(f"git does not know the commit {base[:12]} or this checkout")
+    return done.returncode == 0
+
+
+def _committed_on(layout: Layout, base: str) -> dt.date:
+    done = _git(layout, "show", "--no-patch", "--format=%cs", base)
+    if done.returncode != 0:
+        raise Unavailable(f"git gives no date for the commit {base[:12]}")
+    return dt.date.fromisoformat(done.stdout.decode().strip())
+
+
+def _git(layout: Layout, *words: str) -> subprocess.CompletedProcess[bytes]:
+    command = ["git", "--no-replace-objects", *words]
+    try:
+        return subprocess.run(  # noqa: S603
+            command, cwd=layout.root, capture_output=True, check=False, timeout=60
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Unavailable(f"git did not answer ({type(error).__name__})") from None

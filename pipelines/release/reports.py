@@ -1,0 +1,225 @@
+"""Evidently reports of checks: Evidently draws and states Clew's own numbers, and decides nothing.
+
+Every line of a finding becomes one explicit Evidently test. The number of results and each status
+must be what was planned, else IntegrityBroken. Evidently is imported here, inside functions: it
+costs seconds.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+from collections.abc import Iterable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from pipelines.canonical import canonical_json
+from pipelines.errors import IntegrityBroken
+from pipelines.records import Check, Outcome
+from pipelines.release.checks._case import Bars, Finding, Line, Table
+
+# Evidently writes text raw into a <script>. "<" travels as two characters that no text has, which
+# JSON writes as escapes, and comes out as the JSON escape of "<".
+STANDS_FOR_LESS = "\ufdd0\ufdd1"
+IN_JSON = "\\ufdd0\\ufdd1"
+LESS_IN_JSON = "\\u003c"
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC).replace(tzinfo=None)
+STATUS: dict[Outcome, str] = {
+    "pass": "SUCCESS",
+    "fail": "FAIL",
+    "error": "FAIL",
+    "not-enough-data": "WARNING",
+}
+HOLDS, LINE = "holds", "line"
+CELL = str | float | int | None
+
+
+def write(check: Check, finding: Finding, folder: Path) -> None:
+    """Write ``<name>.html`` and ``<name>.evidently.json`` of one check into `folder`.
+
+    The HTML is self-contained. Raises IntegrityBroken when Evidently states another number of
+    tests, or another status, than was planned.
+    """
+    snapshot = _snapshot(check, finding)
+    _as_planned([result.status.value for result in snapshot.tests_results], stated(finding))
+    page, data = folder / f"{check.name}.html", folder / f"{check.name}.evidently.json"
+    page.write_text(unprotected(snapshot.get_html_str(as_iframe=False)), encoding="utf-8")
+    data.write_text(unprotected(snapshot.json()), encoding="utf-8")
+
+
+def stated(finding: Finding) -> tuple[Line, ...]:
+    """Return the lines that are stated as tests: those that count."""
+    return tuple(line for line in finding.lines if line.counts)
+
+
+def protected(text: str) -> str:
+    """Return text without the character that could end a script."""
+    return text.replace("<", STANDS_FOR_LESS)
+
+
+def unprotected(written: str) -> str:
+    """Return what Evidently wrote with "<" of our texts as a JSON escape."""
+    return written.replace(IN_JSON, LESS_IN_JSON)
+
+
+def _as_planned(statuses: list[str], lines: tuple[Line, ...]) -> None:
+    planned = [STATUS[line.outcome] for line in lines]
+    if not planned or sorted(statuses) != sorted(planned):
+        raise IntegrityBroken(
+            "Evidently does not state the planned tests",
+            observed=f"{len(statuses)} results: {', '.join(sorted(set(statuses)))}",
+            expected=f"{len(planned)} results: {', '.join(sorted(set(planned)))}",
+        )
+
+
+def _snapshot(check: Check, finding: Finding) -> Any:  # noqa: ANN401 - Evidently has no types
+    kinds = _kinds()
+    lines = stated(finding)
+    tests = {
+        HOLDS: [
+            kinds.eq(
+                1.0,
+                is_critical=line.outcome != "not-enough-data",
+                label_filters={LINE: _label(number, line)},
+            )
+            for number, line in enumerate(lines)
+        ]
+    }
+    metric = kinds.metric(content=_content(check, finding), tests=tests)
+    report = kinds.report([metric], include_tests=False)
+    return report.run(kinds.nothing(), None, timestamp=EPOCH, name=check.name)
+
+
+def _label(number: int, line: Line) -> str:
+    return protected(f"{number + 1}. {line.name}: {line.observed}; expected: {line.expected}")
+
+
+def _content(check: Check, finding: Finding) -> str:
+    """Return all that the report shows, as JSON: a metric's parameter survives serialisation."""
+    lines = stated(finding)
+    shown = [
+        (line.name, line.outcome, line.observed, line.expected, "yes" if line.counts else "no")
+        for line in finding.lines
+    ]
+    header = ("test", "outcome", "observed", "expected", "counts")
+    tables = [each for each in finding.pictures if isinstance(each, Table)]
+    bars = [each for each in finding.pictures if isinstance(each, Bars)]
+    content = {
+        "name": check.name,
+        "outcome": check.outcome,
+        "observed": check.observed,
+        "expected": check.expected,
+        "labels": [_label(number, line) for number, line in enumerate(lines)],
+        "holds": [float(line.outcome == "pass") for line in lines],
+        "tables": [
+            _plain_table("Every test of this check", header, shown),
+            *(_plain_table(table.title, table.columns, table.rows) for table in tables),
+        ],
+        "bars": [
+            {
+                "title": each.title,
+                "labels": [protected(label) for label in each.labels],
+                "values": list(each.values),
+                "low": list(each.low),
+                "high": list(each.high),
+                "bound": each.bound,
+            }
+            for each in bars
+        ],
+    }
+    return canonical_json(_protect(content)).decode()
+
+
+def _plain_table(
+    title: str, columns: Iterable[str], rows: Iterable[Iterable[CELL]]
+) -> dict[str, Any]:
+    cells = [[_cell(value) for value in row] for row in rows]
+    return {"title": title, "columns": list(columns), "rows": cells}
+
+
+def _cell(value: CELL) -> str:
+    if value is None:
+        return "undefined"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _protect(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    if isinstance(value, str):
+        return protected(value)
+    if isinstance(value, dict):
+        return {key: _protect(item) for key, item in value.items()}
+    return [_protect(item) for item in value] if isinstance(value, list) else value
+
+
+@functools.cache
+def _kinds() -> SimpleNamespace:
+    """Import Evidently and define our metric for it, once a process."""
+    import json
+
+    import pandas as pd
+    from evidently import DataDefinition, Dataset, Report
+    from evidently.core.metric_types import DataframeCalculation, DataframeMetric
+    from evidently.tests import eq
+
+    class CheckMetric(DataframeMetric):  # type: ignore[misc]
+        """One check of Clew: a row a test, with 1 where it holds."""
+
+        content: str
+
+    class CheckCalculation(DataframeCalculation[CheckMetric]):  # type: ignore[misc]
+        def calculate(self, context: object, current: object, reference: object) -> Any:  # noqa: ANN401, ARG002
+            content = json.loads(self.metric.content)
+            frame = pd.DataFrame({LINE: content["labels"], HOLDS: content["holds"]})
+            result = self.result(frame.astype({HOLDS: "float64"}))
+            result.widget = _widgets(content)
+            return result
+
+        def display_name(self) -> str:
+            return str(json.loads(self.metric.content)["name"])
+
+    def nothing() -> Any:  # noqa: ANN401
+        """Return the empty data set: nothing of the data reaches Evidently."""
+        return Dataset.from_pandas(pd.DataFrame({"rows": [0]}), data_definition=DataDefinition())
+
+    return SimpleNamespace(metric=CheckMetric, report=Report, eq=eq, nothing=nothing)
+
+
+def _widgets(content: dict[str, Any]) -> list[Any]:
+    from evidently.legacy.renderers.html_widgets import CounterData, counter, table_data
+
+    says = [
+        CounterData(content["name"], content["outcome"]),
+        CounterData("observed", content["observed"]),
+        CounterData("expected", content["expected"]),
+    ]
+    tables = [
+        table_data(column_names=each["columns"], data=each["rows"], title=each["title"])
+        for each in content["tables"]
+    ]
+    return [counter(counters=says), *map(_chart, content["bars"]), *tables]
+
+
+def _chart(bars: dict[str, Any]) -> Any:  # noqa: ANN401
+    import plotly.graph_objects as go
+    from evidently.legacy.renderers.html_widgets import plotly_figure
+
+    spread = None
+    if bars["low"]:
+        ends = zip(bars["values"], bars["low"], bars["high"], strict=True)
+        reach = [_reach(value, low, high) for value, low, high in ends]
+        down, up = ([each[side] for each in reach] for side in (0, 1))
+        spread = {"type": "data", "symmetric": False, "array": up, "arrayminus": down}
+    figure = go.Figure(go.Bar(x=bars["values"], y=bars["labels"], orientation="h", error_x=spread))
+    if bars["bound"] is not None:
+        figure.add_vline(x=bars["bound"], line_dash="dash", line_color="#b00020")
+    figure.update_layout(height=160 + 28 * len(bars["labels"]), margin={"l": 240})
+    return plotly_figure(title=bars["title"], figure=figure)
+
+
+def _reach(
+    value: float | None, low: float | None, high: float | None
+) -> tuple[float | None, float | None]:
+    if value is None or low is None or high is None:
+        return None, None
+    return max(value - low, 0.0), max(high - value, 0.0)
