@@ -102,7 +102,7 @@ def record_of(layout: Layout, name: str) -> Record | None:
         "split": (layout.split_record, SplitRecord),
         "candidate": (Model(layout.candidate).record, Candidate),
         "evaluation": (Evaluation(layout.evaluation).record, EvaluationRecord),
-        "champion": (layout.champion / "champion.json", Champion),
+        "champion": (layout.champion_record, Champion),
         "verdict": (layout.verdict, Verdict),
     }
     if name not in where:
