@@ -1,0 +1,135 @@
+"""Train a candidate on one snapshot, evaluate it, check it, judge it, and register what passed.
+
+Runs on the cron of `params.yaml`, when a snapshot is announced, and by hand. One task a check
+shows which one blocked; a blocked candidate makes the run red, is logged in MLflow without a
+version, and is not announced.
+
+How to trigger, what each field means, what red means: docs/how-to/trigger-a-dag.md.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from _assets import CANDIDATE, SNAPSHOT, Publish, newest, triggering
+from _forms import check_names, choice, params, policy_names, text
+from _step_task import (
+    DEFAULTS,
+    RUN_ID,
+    ClewTask,
+    MlflowRun,
+    Report,
+    answered,
+    finish,
+    of_run,
+    steps,
+)
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import (
+    DAG,
+    AssetOrTimeSchedule,
+    CronTriggerTimetable,
+    Param,
+    TaskGroup,
+    TriggerRule,
+    task,
+)
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+FILE_STEPS = ("validate", "snapshot", "split", "train", "evaluate", "champion", "check")
+CRON = CronTriggerTimetable(params().schedules.train_model, timezone="UTC")
+
+with DAG(
+    "train_model",
+    schedule=AssetOrTimeSchedule(timetable=CRON, assets=SNAPSHOT),
+    catchup=False,
+    max_active_runs=4,
+    default_args=DEFAULTS,
+    tags=["clew", "model"],
+    doc_md=__doc__,
+    params={
+        "candidate": choice(
+            sorted(params().candidates), "Candidate", "A recipe; empty: the one params.yaml names."
+        ),
+        "data": text(
+            "Data",
+            "A commit or run id whose snapshot is trained on; empty: the newest when this is due.",
+            r"^[A-Za-z0-9][A-Za-z0-9_-]*$",
+        ),
+        "policy": choice(
+            policy_names(), "Policy pack", "What judges; empty: the one params.yaml names."
+        ),
+        "dry_run": Param(False, type="boolean", title="Dry run", description="Register nothing."),
+    },
+) as dag:
+
+    @task(inlets=[SNAPSHOT])
+    def choose_data(**context: Any) -> dict[str, str]:
+        """Choose the snapshot: the form's, the event's, or the newest when the run was due."""
+        if asked := context["params"]["data"]:
+            return {"commit": asked}
+        due = context["dag_run"].run_after
+        found = triggering(context, SNAPSHOT) or newest(context["inlet_events"][SNAPSHOT], due)
+        if found:
+            return found
+        nothing = f"no snapshot was announced until {due}: trigger prepare_data"
+        by_hand = context["dag_run"].run_type == "manual"
+        raise (AirflowFailException if by_hand else AirflowSkipException)(nothing)
+
+    begin = ClewTask(
+        task_id="begin",
+        words=[
+            "begin",
+            f"--run-id={RUN_ID}",
+            f"--data={answered('choose_data', 'commit')}",
+            "--choice=candidate={{ params.candidate or '' }}",
+            "--choice=policy={{ params.policy or '' }}",
+        ],
+    )
+    choose_data() >> begin
+    check = steps(FILE_STEPS, after=begin)
+    with TaskGroup("checks", tooltip="One task a check: red is the one that blocked"):
+        checks = [
+            of_run(
+                name,
+                *("check", name),
+                after=check,
+                commit_of="check",
+                report=name,
+            )
+            for name in check_names()
+        ]
+    gate = of_run(
+        "gate",
+        *("step", "gate"),
+        after=[check, *checks],
+        commit_of="check",
+        trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS,
+    )
+    register = of_run(
+        "register",
+        "register",
+        after=[check, gate],
+        commit_of="gate",
+        skip="{{ 'a dry run registers nothing' if params.dry_run else '' }}",
+        trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS,
+    )
+    # Waits for every check: a skipped registration must not make a blocked run look green.
+    passed = EmptyOperator(task_id="passed", trigger_rule=TriggerRule.NONE_FAILED)
+    [gate, register, *checks] >> passed
+    publish = Publish(
+        task_id="publish",
+        asset=CANDIDATE,
+        identity="version",
+        extra={
+            "version": answered("register", "version"),
+            "verdict_id": answered("register", "verdict"),
+            "run_id": answered("begin", "run"),
+            "commit": answered("gate", "commit"),
+        },
+    )
+    passed >> publish
+    finish(begin, publish)
+    for each in (gate, *checks):
+        each.operator_extra_links = (Report(),)
+    register.operator_extra_links = (MlflowRun(),)
