@@ -1,0 +1,105 @@
+"""The files that every registered version carries, and their one digest."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.canonical import canonical_json, sha256_bytes, sha256_file, sha256_tree
+from pipelines.data import files as data_files
+from pipelines.errors import IntegrityBroken
+from pipelines.layout import Layout, Model
+from pipelines.ports import Registry
+from pipelines.records import Candidate, ModelVersion, Verdict
+from pipelines.release.policy import Policy
+from pipelines.typed import plain, read_json
+
+
+@dataclass(frozen=True, slots=True)
+class VersionFiles(Model):
+    """A version's folder: a candidate's files, and what they came from and were judged by."""
+
+    @property
+    def profile(self) -> Path:
+        return self.folder / "profile.json"
+
+    @property
+    def snapshot(self) -> Path:
+        return self.folder / "snapshot.json"
+
+    @property
+    def split(self) -> Path:
+        return self.folder / "split.json"
+
+    @property
+    def contract(self) -> Path:
+        return self.folder / "contract.json"
+
+    @property
+    def verdict(self) -> Path:
+        return self.folder / "verdict.json"
+
+    @property
+    def policy(self) -> Path:
+        return self.folder / "policy.json"
+
+    @property
+    def lock(self) -> Path:
+        return self.folder / "model.lock"
+
+
+def collect(layout: Layout, policy: Policy, into: Path) -> str:
+    """Copy the files of a checkout's candidate into a new folder; return the folder's digest.
+
+    Raises NotThere when one is missing.
+    """
+    to, candidate = VersionFiles(into), Model(layout.candidate)
+    into.mkdir(parents=True)
+    for source, target in (
+        (candidate.record, to.record),
+        (candidate.model, to.model),
+        (candidate.environment, to.environment),
+        (candidate.training, to.training),
+        (data_files.profile(layout), to.profile),
+        (layout.snapshot_record, to.snapshot),
+        (layout.split_record, to.split),
+        (layout.snapshot_contract, to.contract),
+        (layout.verdict, to.verdict),
+        (layout.model_lock, to.lock),
+    ):
+        sha256_file(source)  # raises NotThere with the name of what is missing
+        shutil.copyfile(source, target)
+    to.policy.write_bytes(canonical_json(plain(policy)) + b"\n")
+    return sha256_tree(into)
+
+
+def fetched(registry: Registry, record: ModelVersion, into: Path) -> VersionFiles:
+    """Copy a version's files from the registry into `into` and check every digest.
+
+    Raises IntegrityBroken when a file is not what the version's record says.
+    """
+    registry.fetch(record.version, into)
+    found = VersionFiles(into)
+    where = f"{record.model_name} version {record.version}"
+    _same(where, "the files", sha256_tree(into), record.files_sha256)
+    candidate = read_json(found.record, Candidate)
+    _same(where, "the candidate", candidate.id, record.candidate_id)
+    _same(where, "the candidate's model", candidate.model_sha256, record.model_sha256)
+    _same(where, "the model file", sha256_file(found.model), record.model_sha256)
+    verdict = read_json(found.verdict, Verdict)
+    _same(where, "the verdict", verdict.id, record.verdict_id)
+    policy = sha256_bytes(found.policy.read_bytes().rstrip(b"\n"))
+    _same(where, "the policy pack", policy, verdict.policy_sha256)
+    return found
+
+
+def _same(where: str, what: str, observed: str, expected: str) -> None:
+    if observed != expected:
+        raise IntegrityBroken(
+            f"{what} of a registered version is not what its record says",
+            where=where,
+            observed=observed,
+            expected=expected,
+            hint="keep everything as it is; restore MLflow's artifacts from their backup",
+        )
