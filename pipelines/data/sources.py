@@ -17,6 +17,10 @@ UNFINISHED = (".part", ".partial", ".tmp", ".filepart", ".crdownload")
 QUERY_FILE = "query.parquet"
 
 
+class NothingLanded(NotThere):
+    """The source answered and holds no file: on a schedule that is no fault."""
+
+
 def fetch(
     source: Source,
     location: str,
@@ -62,8 +66,8 @@ def _being_written(name: str) -> Unavailable:
     )
 
 
-def _nothing(pattern: str, where: str) -> NotThere:
-    return NotThere(
+def _nothing(pattern: str, where: str) -> NothingLanded:
+    return NothingLanded(
         "nothing landed", where=where, observed="no file matches", expected=f"files named {pattern}"
     )
 

@@ -18,6 +18,7 @@ import msgspec
 from pipelines.canonical import sha256_json
 from pipelines.errors import BadRequest, NotThere, Unavailable, did_you_mean
 from pipelines.layout import Layout
+from pipelines.records import Outcome
 from pipelines.typed import convert, plain, read_yaml
 
 HEAD = "HEAD"
@@ -51,6 +52,11 @@ class Rule(Part, frozen=True):
     not_enough_data: Literal["block", "watch"]
     because: str
     thresholds: dict[str, Threshold]
+
+    def blocks(self, outcome: Outcome) -> bool:
+        """Say whether this outcome of the check blocks a candidate."""
+        watched = outcome == "not-enough-data" and self.not_enough_data == "watch"
+        return self.gates and outcome != "pass" and not watched
 
 
 class Policy(Part, frozen=True):
