@@ -16,13 +16,13 @@ BUSY_SECONDS: Final = 10.0
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS dek(
     key_id BLOB PRIMARY KEY, ref BLOB NOT NULL, bucket TEXT NOT NULL,
-    epoch INTEGER NOT NULL, wrapped BLOB NOT NULL) WITHOUT ROWID;
+    epoch INTEGER NOT NULL, wrapped BLOB NOT NULL, retired INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS dek_ref ON dek(ref, bucket);
 CREATE TABLE IF NOT EXISTS hold(ref BLOB PRIMARY KEY, reason TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS generation(one INTEGER PRIMARY KEY CHECK (one = 1), value INTEGER);
 INSERT OR IGNORE INTO generation VALUES (1, 0);
 """
-COLUMNS: Final = "key_id, epoch, wrapped, ref, bucket"
+COLUMNS: Final = "key_id, epoch, wrapped, ref, bucket, retired"
 
 
 class SqliteKeyStore:
@@ -53,7 +53,7 @@ class SqliteKeyStore:
     def add_spare(self, keys: Sequence[WrappedKey]) -> None:
         rows = [(key.key_id, b"", "", key.epoch, key.wrapped) for key in keys]
         with self._writing(durable=True) as db:
-            db.executemany("INSERT INTO dek VALUES (?, ?, ?, ?, ?)", rows)
+            db.executemany("INSERT INTO dek VALUES (?, ?, ?, ?, ?, 0)", rows)
 
     def link(self, key_id: bytes, ref: bytes, bucket: str) -> None:
         with self._writing(durable=False) as db:
@@ -64,7 +64,7 @@ class SqliteKeyStore:
                 raise NotThere("a data key that is not in the key store")
 
     def find(self, ref: bytes, bucket: str) -> WrappedKey | None:
-        rows = self._rows("WHERE ref = ? AND bucket = ? LIMIT 1", (ref, bucket))
+        rows = self._rows("WHERE ref = ? AND bucket = ? AND retired = 0 LIMIT 1", (ref, bucket))
         return rows[0] if rows else None
 
     def key(self, key_id: bytes) -> WrappedKey | None:
@@ -82,6 +82,12 @@ class SqliteKeyStore:
         with self._writing(durable=True) as db:
             db.executemany("UPDATE dek SET epoch = ?, wrapped = ? WHERE key_id = ?", rows)
         self._truncate()
+
+    def retire(self, key_ids: Sequence[bytes]) -> None:
+        rows = [(each,) for each in key_ids]
+        with self._writing(durable=True) as db:
+            db.executemany("UPDATE dek SET retired = 1 WHERE key_id = ?", rows)
+            db.execute("UPDATE generation SET value = value + 1")
 
     def destroy(self, key_ids: Sequence[bytes]) -> None:
         with self._writing(durable=True) as db:
@@ -108,7 +114,10 @@ class SqliteKeyStore:
 
     def _rows(self, where: str, values: tuple[object, ...]) -> list[WrappedKey]:
         rows = self._fetch(f"SELECT {COLUMNS} FROM dek {where}", values)  # noqa: S608 - constants
-        return [WrappedKey(*row) for row in rows]
+        return [
+            WrappedKey(key_id, epoch, wrapped, ref, bucket, bool(retired))
+            for key_id, epoch, wrapped, ref, bucket, retired in rows
+        ]
 
     def _fetch(self, statement: str, values: tuple[object, ...] = ()) -> list[Any]:
         try:

@@ -42,6 +42,7 @@ class WrappedKey:
     wrapped: bytes = field(repr=False)
     ref: bytes = b""
     bucket: str = ""
+    retired: bool = False
 
 
 class KeyStore(Protocol):
@@ -54,7 +55,7 @@ class KeyStore(Protocol):
         """Give a key to a subject and bucket. Survives the process, and need not survive power."""
 
     def find(self, ref: bytes, bucket: str) -> WrappedKey | None:
-        """Return a key of a subject in a bucket."""
+        """Return a key of a subject in a bucket that is not retired."""
 
     def key(self, key_id: bytes) -> WrappedKey | None:
         """Return one key."""
@@ -65,11 +66,14 @@ class KeyStore(Protocol):
     def rewrap(self, keys: Iterable[WrappedKey]) -> None:
         """Replace epoch and wrapped form of these keys, all or none; durable on return."""
 
+    def retire(self, key_ids: Sequence[bytes]) -> None:
+        """Bar keys from sealing anything new and count the generation up; durable on return."""
+
     def destroy(self, key_ids: Sequence[bytes]) -> None:
         """Delete keys and count the generation up; durable on return."""
 
     def generation(self) -> int:
-        """Return how often keys have been destroyed."""
+        """Return how often keys were retired or destroyed."""
 
     def set_hold(self, ref: bytes, reason: str) -> None:
         """Put a subject under legal hold, or lift it with an empty reason."""
@@ -172,13 +176,19 @@ class Keys:
         return self.store.select(ref=self.ref(subject))
 
     def still_alive(self, keys: Iterable[DataKey]) -> set[bytes]:
-        """Return the ids of those `keys` that were not destroyed since they were handed out."""
+        """Return the ids of those `keys` that may still seal, for they were not retired since."""
         now = self.store.generation()
         keys = list(keys)
         if all(key.generation == now for key in keys):
             return {key.key_id for key in keys}
         self.forget()
-        return {key.key_id for key in keys if self.store.key(key.key_id) is not None}
+        rows = [self.store.key(key.key_id) for key in keys]
+        return {row.key_id for row in rows if row is not None and not row.retired}
+
+    def retire(self, key_ids: Sequence[bytes]) -> None:
+        """Bar data keys from sealing anything new: the first step of an erasure."""
+        self.store.retire(key_ids)
+        self.forget()
 
     def destroy(self, key_ids: Sequence[bytes]) -> None:
         """Delete data keys. What they sealed is unreadable once `rotate` has run as well."""

@@ -1,0 +1,159 @@
+"""Groups of entries that are committed together, by one thread, and the tickets callers wait on."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from pipelines.errors import ClewError, IntegrityBroken, Unavailable
+from pipelines.ledger.entry import Sealed
+from pipelines.ledger.proof import Proof
+from pipelines.ledger.store import Stopped
+from pipelines.ledger.tree import Growth
+
+LARGEST_GROUP: Final = 1024
+MOST_WAITING_GROUPS: Final = 16
+SEAL_SECONDS: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """That an entry is in the log: its id, place and bytes, and the proof of it."""
+
+    id: bytes
+    index: int
+    entry: bytes
+    note: str
+    growth: Growth = field(repr=False)
+
+    @property
+    def proof(self) -> Proof:
+        return Proof(self.index, tuple(self.growth.inclusion(self.index)), self.note)
+
+
+class Group:
+    """Entries that are committed together, and what came of each."""
+
+    def __init__(self) -> None:
+        self.sealed: list[Sealed] = []
+        self.outcomes: dict[int, Receipt | ClewError] = {}
+        self.done = threading.Event()
+        self.watchers: list[Callable[[], None]] = []
+
+    def open_places(self) -> list[int]:
+        """Return the places of entries of which nothing has come yet."""
+        return [place for place in range(len(self.sealed)) if place not in self.outcomes]
+
+    def fail(self, error: ClewError, places: Iterable[int]) -> None:
+        """Give these places an error."""
+        self.outcomes.update((place, error) for place in places)
+
+    def finish(self) -> None:
+        """Wake everybody who waits."""
+        self.done.set()
+        for watcher in self.watchers:
+            watcher()
+
+
+class Ticket:
+    """An entry that is on its way into the log."""
+
+    def __init__(self, group: Group, place: int) -> None:
+        self._group = group
+        self._place = place
+
+    def result(self, timeout: float = SEAL_SECONDS) -> Receipt:
+        """Wait until the entry is sealed and durable.
+
+        Raises Unavailable when it is not, or not known to be: ask again under the same id.
+        """
+        if not self._group.done.wait(timeout):
+            raise Unavailable("the ledger did not seal in time", expected=f"{timeout} s")
+        outcome = self._group.outcomes[self._place]
+        if isinstance(outcome, ClewError):
+            raise copy.copy(outcome) from outcome
+        return outcome
+
+    def when_done(self, call: Callable[[], None]) -> None:
+        """Have `call` called at least once, in the writer's thread or here, when it is done."""
+        self._group.watchers.append(call)
+        if self._group.done.is_set():
+            call()
+
+
+class GroupWriter:
+    """One thread that commits what has gathered while it committed the group before."""
+
+    def __init__(self, commit: Callable[[Group], None]) -> None:
+        self._commit = commit
+        self._waiting: deque[Group] = deque()
+        self._change = threading.Condition()
+        self._stopped: ClewError | None = None
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="ledger writer", daemon=True)
+        self._thread.start()
+
+    def append(self, sealed: Sealed) -> Ticket:
+        """Take an entry. Raises Unavailable when no more can be taken."""
+        with self._change:
+            self._refuse_when_stopped()
+            if not self._waiting or len(self._waiting[-1].sealed) >= LARGEST_GROUP:
+                if len(self._waiting) >= MOST_WAITING_GROUPS:
+                    raise Unavailable("too many entries wait for the ledger")
+                self._waiting.append(Group())
+                self._change.notify()
+            group = self._waiting[-1]
+            group.sealed.append(sealed)
+            return Ticket(group, len(group.sealed) - 1)
+
+    def close(self) -> None:
+        """Commit what waits, and end the thread."""
+        with self._change:
+            self._closing = True
+            self._change.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (group := self._next_group()) is not None:
+            try:
+                self._commit(group)
+            except (Stopped, IntegrityBroken) as error:
+                self._stop(error, group)
+            except Unavailable as error:
+                group.fail(error, group.open_places())
+            except BaseException as error:  # noqa: BLE001 - whatever it is, nothing is acknowledged
+                self._stop(Stopped(f"the ledger's writer failed: {type(error).__name__}"), group)
+            group.finish()
+
+    def _next_group(self) -> Group | None:
+        with self._change:
+            while not self._waiting and not self._closing:
+                self._change.wait()
+            return self._waiting.popleft() if self._waiting else None
+
+    def _stop(self, error: ClewError, current: Group) -> None:
+        """Take nothing more, for good, and fail everything that waits."""
+        with self._change:
+            self._stopped = error
+            waiting = list(self._waiting)
+            self._waiting.clear()
+        current.fail(_refusal(error), current.open_places())
+        for group in waiting:
+            group.fail(_refusal(error), group.open_places())
+            group.finish()
+
+    def _refuse_when_stopped(self) -> None:
+        if self._stopped is not None:
+            raise _refusal(self._stopped)
+        if self._closing:
+            raise Unavailable("the ledger is closed")
+
+
+def _refusal(error: ClewError) -> ClewError:
+    if isinstance(error, IntegrityBroken):
+        return copy.copy(error)
+    return Stopped("the ledger has stopped", observed=error.what, hint="start it anew")

@@ -1,0 +1,160 @@
+"""Places where a ledger can stand in a test, one for each database, and what attackers do there."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from pipelines.adapters.key_store import SqliteKeyStore
+from pipelines.adapters.postgres_ledger import PostgresStore, create_schema
+from pipelines.adapters.sql_ledger import SqliteStore
+from pipelines.ledger.entry import Body, Draft
+from pipelines.ledger.guard import FileGuard
+from pipelines.ledger.keys import Keys, create_ring
+from pipelines.ledger.log import Ledger
+from pipelines.ledger.note import Signer
+from pipelines.ledger.secret_files import create_signer, read_signer
+from pipelines.ledger.store import Store
+from tests.ledger.postgres import Cluster
+
+ORIGIN = "example.com/decisions"
+TABLES = ("entry", "part", "erased", "tile", "checkpoint", "cosigned")
+FACTS: dict[str, str | int] = {
+    "c": "0" * 40,
+    "d": "d" * 32,
+    "e": "e" * 64,
+    "m": "a" * 64,
+    "mv": 3,
+}
+
+
+def draft(subject: str = "anna", content: bytes = b"body", number: bytes = b"") -> Draft:
+    """Return a decision about one person."""
+    return Draft("decision", FACTS, (Body(subject, "decision", content),), number)
+
+
+class Place:
+    """A folder with keys, guard and policy, and a database behind `store`."""
+
+    name = ""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.opened: list[Ledger] = []
+        self.stores: list[Store] = []
+        create_ring(folder / "ring")
+        create_signer(folder / "signer", ORIGIN)
+
+    @property
+    def signer(self) -> Signer:
+        return read_signer(self.folder / "signer")
+
+    @property
+    def policy(self) -> Path:
+        path = self.folder / "policy"
+        path.write_text(f"log {self.signer.verifier.vkey()}\nquorum none\n")
+        return path
+
+    def keys(self) -> Keys:
+        return Keys(SqliteKeyStore(self.folder / "keys.db"), self.folder / "ring")
+
+    def ledger(self, guard: str = "guard") -> Ledger:
+        ledger = Ledger(self.store(), self.keys(), FileGuard(self.folder / guard), [self.signer])
+        self.opened.append(ledger)
+        return ledger
+
+    def store(self) -> Store:
+        store = self.new_store()
+        self.stores.append(store)
+        return store
+
+    def new_store(self) -> Store:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        for ledger in self.opened:
+            ledger.close()
+        for store in self.stores:
+            store.close()
+        self.opened, self.stores = [], []
+
+    def query(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run SQL as somebody who may do everything; ``?`` marks a value."""
+        raise NotImplementedError
+
+    def back_up(self) -> Any:
+        raise NotImplementedError
+
+    def restore(self, backup: Any) -> None:
+        raise NotImplementedError
+
+
+class SqlitePlace(Place):
+    """An SQLite file in the folder."""
+
+    name = "sqlite"
+
+    @property
+    def path(self) -> Path:
+        return self.folder / "ledger.db"
+
+    def new_store(self) -> Store:
+        return SqliteStore(self.path)
+
+    def query(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        db = sqlite3.connect(self.path, isolation_level=None)
+        try:
+            return db.execute(statement, values).fetchall()
+        finally:
+            db.close()
+
+    def back_up(self) -> bytes:
+        db = sqlite3.connect(self.path)
+        try:
+            return db.serialize()
+        finally:
+            db.close()
+
+    def restore(self, backup: bytes) -> None:
+        self.close()
+        for path in self.folder.glob("ledger.db*"):
+            path.unlink()
+        self.path.write_bytes(backup)
+
+
+class PostgresPlace(Place):
+    """A schema of its own in a real server."""
+
+    name = "postgres"
+
+    def __init__(self, folder: Path, cluster: Cluster, schema: str) -> None:
+        super().__init__(folder)
+        self.cluster, self.schema = cluster, schema
+        self.query(f"CREATE SCHEMA {schema}")
+        create_schema(self.url)
+
+    @property
+    def url(self) -> str:
+        return f"{self.cluster.url} options='-c search_path={self.schema}'"
+
+    def new_store(self) -> Store:
+        return PostgresStore(self.url)
+
+    def query(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            done = connection.execute(statement.replace("?", "%s").encode(), values)
+            return done.fetchall() if done.description else []
+
+    def back_up(self) -> str:
+        place = ["-h", str(self.cluster.folder), "-p", str(self.cluster.port), "-U", "owner"]
+        return self.cluster.run("pg_dump", *place, "-n", self.schema, "--inserts", "postgres")
+
+    def restore(self, backup: str) -> None:
+        self.close()
+        self.query(f"DROP SCHEMA {self.schema} CASCADE")
+        place = ["-h", str(self.cluster.folder), "-p", str(self.cluster.port), "-U", "owner"]
+        self.cluster.run("psql", *place, "-q", "-v", "ON_ERROR_STOP=1", "postgres", text=backup)
