@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pipelines.canonical import sha256_file
 from pipelines.contract import Contract
+from pipelines.data.snapshot import frames
 from pipelines.errors import IntegrityBroken
 from pipelines.layout import Evaluation as EvaluationFiles
 from pipelines.layout import Layout, State
@@ -52,10 +53,14 @@ class Case:
         return pd.read_parquet(files.scores)
 
     def rows(self, part: str) -> pd.DataFrame:
-        """Return one part of the split, checked against its digest."""
+        """Return one part of the split."""
+        return pd.concat(self.frames(part), ignore_index=True)
+
+    def frames(self, part: str) -> Iterator[pd.DataFrame]:
+        """Yield the rows of one part, checked against its digest, a row group at a time."""
         path = self.layout.split_rows(part)
         _same(f"the {part} part was changed", sha256_file(path), self.split.parts[part].sha256)
-        return pd.read_parquet(path)
+        yield from frames(path)
 
     def favourable(self, rows: pd.DataFrame) -> NDArray[np.int64]:
         """Return, per row, 1 where the target has its favourable value, else 0."""

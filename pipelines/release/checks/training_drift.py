@@ -1,11 +1,13 @@
-"""Training drift: the candidate's training part against the champion's training profile.
+"""Training drift: the data that the candidate was made from against the champion's profile.
 
 An alert needs an effect beyond the practical threshold and beyond what samples of this size show
-by chance, and a two-sample test corrected over all columns.
+by chance, and a two-sample test corrected over all columns. Both sides are whole snapshots, training and test part:
+a split by time would otherwise compare the older rows of one with all rows of the other.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +22,7 @@ from pipelines.contract import Contract
 from pipelines.data.profile import ColumnProfile, Numbers, Profile, profile
 from pipelines.data.profile import read as read_profile
 from pipelines.records import Json, Outcome
-from pipelines.release.checks._case import TRAIN, Bars, Case, Finding, Line, finite
+from pipelines.release.checks._case import Bars, Case, Finding, Line, finite
 from pipelines.release.checks._statistics import Floats, benjamini_hochberg, chi_square_p
 from pipelines.release.policy import Thresholds as Base
 
@@ -170,13 +172,14 @@ def compare(
 
 
 def judge(case: Case, limits: Thresholds) -> Finding:
-    """Judge the candidate's training part; without a champion there is nothing to compare."""
+    """Judge the candidate's snapshot; without a champion there is nothing to compare."""
     if case.champion.state == "none":
         said = "there is no champion to compare with"
         return Finding((Line("champion", "pass", said, "a champion's training profile"),))
     reference = read_profile(case.layout.champion_profile)
     columns = compared(case.contract)
-    current = profile([case.rows(TRAIN)], case.contract, reference.edges)
+    rows = itertools.chain.from_iterable(map(case.frames, sorted(case.split.parts)))
+    current = profile(rows, case.contract, reference.edges)
     lines, evidence = compare(current, reference, columns, limits)
     shown = [line for line in lines if line.value is not None][:40]
     bars = Bars(
