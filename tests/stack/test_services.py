@@ -36,16 +36,10 @@ def airflow(settings: Settings | None = None) -> Mapping[str, str]:
 def test_people_and_tasks_have_an_api_server_each() -> None:
     """The two halves of Airflow's API are two processes on two ports of the loopback interface."""
     stack = made()
-    words = {name: stack[name].command[1:] for name in ("airflow-api", "airflow-execution")}
-    expected = {
-        "airflow-api": tuple(
-            ["api-server", "--apps", "core", "--host", "127.0.0.1", "--port", "4001"]
-        ),
-        "airflow-execution": tuple(
-            ["api-server", "--apps", "execution", "--host", "127.0.0.1", "--port", "4002"]
-        ),
-    }
-    assert expected == words
+    expected = {"airflow-api": ("core", "4001"), "airflow-execution": ("execution", "4002")}
+    for name, (apps, port) in expected.items():
+        words = ("api-server", "--apps", apps, "--host", "127.0.0.1", "--port", port)
+        assert words == stack[name].command[1:]
 
 
 def test_tasks_report_to_the_execution_server_and_links_lead_to_the_other() -> None:
