@@ -52,6 +52,7 @@ class Cast:
 def cast(text: pa.Array, column: Column) -> Cast:
     """Cast one column of text; sentinels become missing before anything else is asked of them."""
     text = _without(text, text_sentinels(column))
+    text = _without_fractions(text, column)
     values = PARSERS[column.kind](text)
     bad = pc.and_(pc.is_valid(text), pc.is_null(values))
     return Cast(_without(values, number_sentinels(column)), bad)
@@ -97,6 +98,18 @@ def _without(values: pa.Array, sentinels: list[str] | list[Scalar]) -> pa.Array:
         return values
     found = pc.is_in(values, pa.array(sentinels, values.type))
     return pc.if_else(found, pa.scalar(None, values.type), values)
+
+
+def _without_fractions(text: pa.Array, column: Column) -> pa.Array:
+    """Take out sentinels that are no whole numbers from a column of whole numbers."""
+    if column.kind != "integer":
+        return text
+    known = [value for value in column.sentinels if isinstance(value, float)]
+    fractions = [value for value in known if not value.is_integer()]
+    if not fractions:
+        return text
+    found = pc.is_in(_number(text), pa.array(fractions, pa.float64()))
+    return pc.if_else(found, pa.scalar(None, pa.string()), text)
 
 
 def _integer(text: pa.Array) -> pa.Array:
