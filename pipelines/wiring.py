@@ -32,6 +32,13 @@ def registry(state: State) -> Callable[[str], Registry]:
     return opened
 
 
+def prepare_registry(state: State) -> None:
+    """Make the embedded registry's database when there is none; a server is left alone."""
+    from pipelines.adapters.mlflow_transport import prepare
+
+    prepare(tracking_uri(state), state)
+
+
 def tracking_uri(state: State) -> str:
     """Return MLflow's address: ``MLFLOW_TRACKING_URI``, else the embedded database."""
     return os.environ.get(TRACKING_VARIABLE) or f"sqlite:///{state.mlflow_database}"

@@ -111,6 +111,8 @@ def data_commit(place: Place, name: str) -> str:
 
 
 def _show_verdict(layout: Layout, *, as_json: bool) -> None:
+    if not layout.verdict.exists():
+        raise NotThere("no verdict here", where=str(layout.verdict), hint="dvc repro")
     verdict = read_json(layout.verdict, Verdict)
     rows = [{"check": name, "outcome": outcome} for name, outcome in verdict.outcomes.items()]
     voice.result(rows, as_json=as_json)

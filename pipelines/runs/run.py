@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipelines import flow, run_step, wiring
+from pipelines import flow, params, run_step, wiring
 from pipelines.environments import locked
-from pipelines.errors import BadRequest, NotThere
+from pipelines.errors import BadRequest, NotThere, did_you_mean
 from pipelines.layout import Layout, State
-from pipelines.params import Source, override
+from pipelines.params import Source
 from pipelines.ports import Context, Run
 from pipelines.runs.git import Git, run_name
 from pipelines.runs.store import Store
@@ -64,8 +64,7 @@ def begin(
         if data_commit:
             here("checkout", "--quiet", data_commit, "--", *_held(here, data_commit))
         if choices:
-            params = Layout(folder).params
-            params.write_text(override(params, dict(choices)), encoding="utf-8")
+            _choose(Layout(folder), dict(choices))
         present = [path for path in KEPT if (folder / path).exists()]
         here("add", "--force", "--", *present)
         here("commit", "--quiet", "--no-verify", "--allow-empty", "--message", message)
@@ -119,12 +118,17 @@ def step(repository: Path, state: State, *, run_id: str, commit: str, name: str)
 
 
 @contextmanager
-def opened(repository: Path, state: State, *, run_id: str, commit: str) -> Iterator[Context]:
-    """Give the context of a run's worktree at `commit`, for an effect step or to read from."""
+def opened(
+    repository: Path, state: State, *, run_id: str, commit: str, only: tuple[str, ...] = ()
+) -> Iterator[Context]:
+    """Give the context of a run's worktree at `commit`, for an effect step or to read from.
+
+    What steps wrote is there: all of it, or with `only` no more than these properties of Layout.
+    """
     with _at(repository, state, run_id, commit, "") as (folder, _):
         store = Store(folder, state)
-        outs = [flow.path(each) for step in flow.FILE_STEPS for each in step.writes]
-        store.fetch(store.known(outs))
+        written = only or tuple(each for step in flow.FILE_STEPS for each in step.writes)
+        store.fetch(store.known([flow.path(each) for each in written]))
         yield _context(folder, state, run_id, commit)
 
 
@@ -217,6 +221,20 @@ def _known_run(run_id: str, commit: str) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def _choose(layout: Layout, choices: dict[str, str]) -> None:
+    """Write the choices into the run's own params.yaml, once they are known to name something."""
+    layout.params.write_text(params.override(layout.params, choices), encoding="utf-8")
+    chosen = params.read(layout.params)
+    packs = sorted(path.stem for path in layout.policies.glob("*.yaml"))
+    if chosen.policy not in packs:
+        raise BadRequest(
+            "no such policy pack",
+            observed=chosen.policy,
+            expected=", ".join(packs),
+            hint=did_you_mean(chosen.policy, packs) or "ls policies",
+        )
 
 
 def _begin_message(name: str, code: str, data: str | None, choices: Mapping[str, str]) -> str:

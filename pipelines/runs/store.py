@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -132,6 +133,7 @@ class Store:
         with _environment(quiet.environment(self.state)):
             from dvc.repo import Repo
 
+            logging.getLogger("dvc").setLevel(logging.WARNING)
             former = Path.cwd()
             os.chdir(self.folder)
             try:

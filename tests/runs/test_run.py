@@ -58,6 +58,17 @@ def test_a_choice_outside_the_form_is_refused(scratch: Path, state: State) -> No
         runs.begin(scratch, state, run_id="r2", choices={"policy": "x\nmodel_name: other"})
 
 
+def test_a_choice_that_names_nothing_is_refused(scratch: Path, state: State) -> None:
+    """A mistyped candidate or policy pack is refused at the start, not after ten minutes."""
+    with pytest.raises(BadRequest) as caught:
+        runs.begin(scratch, state, run_id="r1", choices={"candidate": "fairr"})
+    assert "did you mean 'fair'?" == caught.value.hint
+    with pytest.raises(BadRequest) as caught:
+        runs.begin(scratch, state, run_id="r2", choices={"policy": "nosuch"})
+    assert "no such policy pack" == caught.value.what
+    assert "" == git(scratch, "for-each-ref", "refs/clew")
+
+
 def test_many_runs_begin_at_once(scratch: Path, state: State) -> None:
     """Runs begun side by side each get their own worktree and reference."""
     with ThreadPoolExecutor(6) as pool:
