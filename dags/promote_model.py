@@ -83,8 +83,8 @@ with DAG(
         words=[
             "promote",
             f"--version={answered('plan', 'version')}",
-            f"--verdict={answered('plan', 'verdict')}",
             f"--approval={answered('record', 'approval')}",
+            "--by={{ dag_run.triggering_user_name or dag.dag_id }}",
         ],
         trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,
     )

@@ -1,24 +1,28 @@
-"""One task of a run, as Airflow calls it: a commit id in, a commit id out, as JSON."""
+"""One task of a run, as Airflow calls it: a commit id in, a commit id out, as JSON.
+
+The last line on stdout is one JSON object. ``skipped`` in it is the reason why there was nothing
+to do. A refusal that leaves a result (validate, gate) is told with the commit that holds it.
+"""
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable
 from typing import Any
 
 import click
 
 from pipelines import run_step, runs
-from pipelines.cli.options import here
+from pipelines.cli.options import Place, here
 from pipelines.cli.run import data_commit, replace_source
-from pipelines.errors import BadRequest, GateRefused
+from pipelines.cli.task_release import approve, plan, promote
+from pipelines.cli.voice import tell
+from pipelines.errors import BadRequest, DataRefused, GateRefused
 from pipelines.records import Check, Snapshot, Verdict
-from pipelines.typed import plain, read_json
+from pipelines.runs.git import Git, run_name
+from pipelines.typed import read_json
 
 RUN = click.option("--run-id", required=True)
 COMMIT = click.option("--commit", required=True)
-AIRFLOW = click.option("--airflow-run-id", help="The DAG run this task belongs to.")
 
 
 @click.group()
@@ -26,94 +30,138 @@ def task() -> None:
     """Do one task of a run; what it prints is a JSON object."""
 
 
+for each in (plan, approve, promote):
+    task.add_command(each)
+
+
 def _of_run(function: Callable[..., Any]) -> Callable[..., Any]:
-    return RUN(COMMIT(AIRFLOW(function)))
+    return RUN(COMMIT(function))
 
 
 @task.command()
 @RUN
-@click.option("--code", default="HEAD")
+@click.option("--code", help="Commit of code and parameters; default: the run's own, or HEAD.")
 @click.option("--data", help="Commit or run id whose data is taken over.")
-@click.option("--choice", multiple=True, help="candidate=NAME or policy=NAME")
-def begin(run_id: str, code: str, data: str | None, choice: tuple[str, ...]) -> None:
-    """Begin a run at a pinned commit."""
+@click.option("--choice", multiple=True, help="candidate=NAME or policy=NAME; empty: no choice.")
+def begin(run_id: str, code: str | None, data: str | None, choice: tuple[str, ...]) -> None:
+    """Begin a run at a pinned commit; a run begun before goes on with the code it was begun at."""
     place = here()
     pinned = data_commit(place, data) if data else None
-    choices = dict(_pair(each) for each in choice)
+    choices = {key: value for key, value in map(_pair, choice) if value}
     commit = runs.begin(
-        place.root, place.state, run_id=run_id, code=code, data=pinned, choices=choices
+        place.root,
+        place.state,
+        run_id=run_id,
+        code=code or begun_code(Git(place.root), run_id) or "HEAD",
+        data=pinned,
+        choices=choices,
     )
-    _tell(commit=commit, data=pinned)
+    tell(run=run_name(run_id), commit=commit, data=pinned)
+
+
+def begun_code(git: Git, run_id: str) -> str | None:
+    """Return the commit of code that a run was begun at; None when it was not begun yet."""
+    name = run_name(run_id)
+    tip = git.tip(name)
+    if tip is None:
+        return None
+    told = "--format=%(trailers:key=Clew-Code,valueonly,separator=)"
+    return git("log", "-1", told, "--grep", f"^Clew-Run: {name}$", tip) or None
 
 
 @task.command()
 @_of_run
 @click.option("--location", help="A folder or s3:// prefix instead of the one in params.yaml.")
-def ingest(run_id: str, commit: str, airflow_run_id: str | None, location: str | None) -> None:
+@click.option("--if-any", is_flag=True, help="When nothing landed, say so and leave it at that.")
+def ingest(run_id: str, commit: str, location: str | None, if_any: bool) -> None:
     """Bring landed data in and pin it."""
     from pipelines import params
+    from pipelines.data.sources import NothingLanded
 
-    _belongs(airflow_run_id)
     place = here()
     source = params.read(place.layout.params).data.source
     if location:
         kind = "s3" if location.startswith("s3://") else "files"
         source = replace_source(source, kind, location)
-    result = runs.ingest(place.root, place.state, run_id=run_id, commit=commit, source=source)
-    _tell(commit=result.commit, cached=result.cached)
+    try:
+        result = runs.ingest(place.root, place.state, run_id=run_id, commit=commit, source=source)
+    except NothingLanded as nothing:
+        if not if_any:
+            raise
+        tell(skipped=nothing.what)
+    else:
+        tell(commit=result.commit, cached=result.cached)
 
 
 @task.command()
 @click.argument("name")
 @_of_run
-def step(name: str, run_id: str, commit: str, airflow_run_id: str | None) -> None:
+def step(name: str, run_id: str, commit: str) -> None:
     """Do one file step."""
-    _belongs(airflow_run_id)
     place = here()
-    result = runs.step(place.root, place.state, run_id=run_id, commit=commit, name=name)
-    _tell(commit=result.commit, cached=result.cached)
+    try:
+        result = runs.step(place.root, place.state, run_id=run_id, commit=commit, name=name)
+    except (DataRefused, GateRefused):
+        tell(commit=_left(place, run_id, commit, name), refused=True)
+        raise
+    tell(commit=result.commit, cached=result.cached)
+
+
+def _left(place: Place, run_id: str, commit: str, name: str) -> str:
+    """Return the commit that holds what a step left that refuses what comes after it."""
+    git = Git(place.root)
+    tip = git.tip(run_name(run_id))
+    return (git.step_after(commit, tip, name) if tip else None) or commit
 
 
 @task.command()
 @click.argument("name")
 @_of_run
-def check(name: str, run_id: str, commit: str, airflow_run_id: str | None) -> None:
-    """Show one check's stored result; exit 4 when it did not pass."""
-    _belongs(airflow_run_id)
+def check(name: str, run_id: str, commit: str) -> None:
+    """Show one check's stored result; exit 4 when it blocks under the run's policy pack."""
+    from pipelines import params
+    from pipelines.release import policy
+
     place = here()
-    with runs.opened(place.root, place.state, run_id=run_id, commit=commit) as context:
-        found = read_json(context.layout.checks / f"{name}.json", Check)
-    _tell(check=name, outcome=found.outcome, observed=found.observed, expected=found.expected)
-    if found.outcome in ("fail", "error"):
+    with runs.opened(
+        place.root, place.state, run_id=run_id, commit=commit, only=("checks",)
+    ) as context:
+        layout = context.layout
+        found = read_json(layout.checks / f"{name}.json", Check)
+        pack = policy.read(layout, params.read(layout.params).policy)
+    rule = pack.checks.get(name)
+    tell(check=name, outcome=found.outcome, gates=rule.gates if rule else True)
+    if rule is None or rule.blocks(found.outcome):
         raise GateRefused(
-            f"the check {name} did not pass: {found.outcome}",
+            f"the check {name} blocks: {found.outcome}",
+            where=pack.name,
             observed=found.observed,
             expected=found.expected,
-            hint=f"clew gate {run_id}",
+            hint=f"clew gate {run_name(run_id)}",
         )
 
 
 @task.command()
 @_of_run
-def snapshot(run_id: str, commit: str, airflow_run_id: str | None) -> None:
+def snapshot(run_id: str, commit: str) -> None:
     """Show the snapshot that a run pinned."""
-    _belongs(airflow_run_id)
     place = here()
-    with runs.opened(place.root, place.state, run_id=run_id, commit=commit) as context:
+    with runs.opened(
+        place.root, place.state, run_id=run_id, commit=commit, only=("snapshot",)
+    ) as context:
         found = read_json(context.layout.snapshot_record, Snapshot)
-    _tell(snapshot=found.id, commit=commit, rows=found.rows, refused=found.refused)
+    tell(snapshot=found.id, commit=commit, rows=found.rows, refused=found.refused)
 
 
 @task.command()
 @_of_run
-def register(run_id: str, commit: str, airflow_run_id: str | None) -> None:
+def register(run_id: str, commit: str) -> None:
     """Register the run's candidate; a blocked one is logged without a version."""
-    _belongs(airflow_run_id)
     place = here()
     with runs.opened(place.root, place.state, run_id=run_id, commit=commit) as context:
         version = run_step.run("register", context)
         verdict = read_json(context.layout.verdict, Verdict)
-    _tell(
+    tell(
         version=version.version if version else None,
         model_name=version.model_name if version else None,
         verdict=verdict.id,
@@ -128,12 +176,7 @@ def finish(run_id: str) -> None:
     """Remove the run's worktree; its commits and data stay."""
     place = here()
     runs.finish(place.root, place.state, run_id)
-    _tell(run=run_id)
-
-
-def _belongs(airflow_run_id: str | None) -> None:
-    if airflow_run_id:
-        os.environ["CLEW_AIRFLOW_RUN_ID"] = airflow_run_id
+    tell(run=run_name(run_id))
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -141,7 +184,3 @@ def _pair(text: str) -> tuple[str, str]:
     if not sign:
         raise BadRequest("not a choice", observed=text, expected="key=value")
     return key, value
-
-
-def _tell(**answer: object) -> None:
-    click.echo(json.dumps(plain(answer), ensure_ascii=False))

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import click
 
 from pipelines.errors import ClewError
+from pipelines.typed import plain
 
 
 def result(rows: Sequence[Mapping[str, object]], *, as_json: bool) -> None:
@@ -46,6 +47,11 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.3f}"
     return str(value)
+
+
+def tell(**answer: object) -> None:
+    """Print a task's answer: one line of JSON, the last on stdout."""
+    click.echo(json.dumps(plain(answer), ensure_ascii=False))
 
 
 def note(text: str) -> None:

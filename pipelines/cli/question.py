@@ -1,0 +1,76 @@
+"""The question put to an approver, in Markdown: which version, on which verdict, against whom.
+
+What the checks say may quote the words of a category, so every text is taken as text: nothing in
+it is read as Markdown or HTML.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipelines.records import Check, ModelVersion
+from pipelines.release.policy import Policy
+
+SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|~:])")
+WATCHED = "watched"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Headline and body of the question."""
+
+    subject: str
+    body: str
+
+
+def question(
+    version: ModelVersion, policy: Policy, checks: Sequence[Check], champion: ModelVersion | None
+) -> Question:
+    """Return the question whether `version` may take the place of `champion`."""
+    place = f"version {champion.version}" if champion else "no champion yet"
+    facts = (
+        ("Version", f"{version.model_name} {version.version}"),
+        ("In place of", place),
+        ("Policy pack", f"{policy.name} ({policy.risk_tier} risk)"),
+        ("Why this tier", policy.risk_because),
+        ("Run", version.run_id),
+        ("Commit", version.commit),
+        ("Verdict", version.verdict_id),
+    )
+    lines = [
+        *table(("What", "Which"), facts),
+        "",
+        *table(
+            ("Check", "Outcome", "Role", "Observed", "Expected"), [_row(c, policy) for c in checks]
+        ),
+        "",
+        "The answer, its reason and your name are kept with the version.",
+    ]
+    return Question(
+        subject=f"Promote {version.model_name} version {version.version}?", body="\n".join(lines)
+    )
+
+
+def table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return a Markdown table; every cell is shown as it is."""
+    head = [_line(names), "|" + " --- |" * len(names)]
+    return head + [_line([plain_text(cell) for cell in row]) for row in rows]
+
+
+def plain_text(text: str) -> str:
+    """Return Markdown that shows `text` on one line and means nothing else."""
+    one_line = " ".join(text.split())
+    return html.escape(SPECIAL.sub(r"\\\1", one_line), quote=False)
+
+
+def _row(check: Check, policy: Policy) -> tuple[str, ...]:
+    rule = policy.checks.get(check.name)
+    role = "gates" if rule and rule.gates else WATCHED
+    return (check.name, check.outcome, role, check.observed, check.expected)
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
