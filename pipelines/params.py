@@ -60,8 +60,9 @@ class Mitigation(Section, frozen=True):
     """A fairness-aware search over reweighted fits (Agarwal et al. 2018, grid search reduction).
 
     The fit with the highest out-of-fold ROC AUC whose out-of-fold selection-rate ratio of every
-    group of `attribute` is at least `target_ratio` is taken. The protected attribute weighs
-    training rows and is no input of the model.
+    group of `attribute` with at least `min_group_size` people is at least `target_ratio` is taken;
+    out-of-fold scores are the mean over `repeats` ways to cut `folds`. The protected attribute
+    weighs training rows and is no input of the model.
     """
 
     method: Literal["grid_search"]
@@ -71,6 +72,8 @@ class Mitigation(Section, frozen=True):
     grid_limit: float
     folds: int
     target_ratio: float
+    repeats: int = 1
+    min_group_size: int = 30
 
 
 class Recipe(Section, frozen=True):

@@ -8,11 +8,13 @@ part a column belongs to; no column is known by name here.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -130,7 +132,7 @@ def _texts(column: Column, values: pd.Series) -> NDArray[np.object_]:
     return np.array(names if column.required else [*names, np.nan], dtype=object)
 
 
-def estimator(recipe: Recipe, monotone: Sequence[int]) -> ClassifierMixin:
+def classifier_for(recipe: Recipe, monotone: Sequence[int]) -> ClassifierMixin:
     """Return the unfitted classifier: one thread, explicit seed, hyperparameters checked by name.
 
     `monotone` holds +1, 0 or -1 for every transformed column; trees keep to it. Raises BadRequest.
@@ -166,25 +168,13 @@ def fit_columns(
     return fitted, np.ascontiguousarray(fitted.transform(prepare(fitted, frame)), dtype=np.float64)
 
 
-def fit_estimator(
-    recipe: Recipe,
-    columns: Sequence[Column],
-    rows: NDArray[np.float64],
-    favourable: ArrayLike,
-    weights: ArrayLike | None = None,
-) -> ClassifierMixin:
-    """Fit the recipe's classifier on transformed rows, with one thread.
-
-    `favourable` is 1 for the favourable target. Raises BadRequest when a hyperparameter's value is
-    refused or the fit does not converge.
-    """
-    import warnings
-
-    unfitted = estimator(recipe, directions(columns, rows.shape[1]))
+@contextmanager
+def fitting(recipe: Recipe) -> Iterator[None]:
+    """Fit with one thread; a refused hyperparameter or a fit that does not converge: BadRequest."""
     with threadpool_limits(limits=1), warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
         try:
-            return unfitted.fit(rows, np.asarray(favourable), sample_weight=weights)
+            yield
         except (InvalidParameterError, ConvergenceWarning) as error:
             raise BadRequest(
                 f"{recipe.estimator} refused its hyperparameters",

@@ -1,0 +1,190 @@
+"""A fairness-aware search over reweighted fits, chosen out of fold inside the training part.
+
+The reduction of Agarwal, Beygelzimer, Dudík, Langford and Wallach 2018 turns a parity constraint
+with multipliers into weights and labels of the training rows; fairlearn's GridSearch fits one plain
+estimator per vector of multipliers. The protected attribute weighs rows while training and is no
+input: decisions never see it. Pressure goes one way only, towards groups whose favourable share
+lags behind; a grid over both signs would spend half of its fits on making the gap wider.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from math import comb
+
+import numpy as np
+import pandas as pd
+from fairlearn.reductions import DemographicParity, GridSearch, TruePositiveRateParity
+from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin
+from sklearn.metrics import roc_auc_score
+
+from pipelines.errors import BadRequest, DataRefused, did_you_mean
+from pipelines.model import group_metrics
+from pipelines.model.estimators import classifier_for, fitting
+from pipelines.model.operating_point import threshold
+from pipelines.params import Mitigation, Recipe
+
+Floats = NDArray[np.float64]
+Multipliers = dict[str, float]
+CONSTRAINTS = {
+    "demographic_parity": DemographicParity,
+    "true_positive_rate_parity": TruePositiveRateParity,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """One point of the trade-off: multipliers, and what they give out of fold."""
+
+    multipliers: Multipliers
+    roc_auc: float
+    ratios: dict[str, float]
+
+    @property
+    def ratio(self) -> float:
+        """The lowest selection-rate ratio of any group that is large enough."""
+        return min(self.ratios.values(), default=float("nan"))
+
+
+def pooled(
+    groups: NDArray[np.str_], favourable: NDArray[np.int64], min_size: int
+) -> tuple[NDArray[np.str_], tuple[str, ...]]:
+    """Return each row's group for the constraint, and the groups that get pressure.
+
+    The reference is the group with the highest favourable share; groups too small to be judged and
+    people of unknown group count as the reference. Raises DataRefused with fewer than two groups.
+    """
+    counts = group_metrics.count(groups, np.ones_like(favourable), favourable)
+    eligible = counts.eligible(min_size)
+    if eligible.sum() < 2:  # noqa: PLR2004 - a gap needs two groups
+        raise DataRefused(
+            "the training part has fewer than two groups that are large enough to compare",
+            observed=int(eligible.sum()),
+            expected=f"two groups of {min_size} people",
+            hint="lower candidates.*.mitigation.min_group_size, or take the mitigation out",
+        )
+    shares = np.where(eligible, group_metrics.base_rate(counts.table), -1.0)
+    reference = counts.names[int(np.argmax(shares))]
+    pressed = [
+        name
+        for name, large in zip(counts.names, eligible, strict=True)
+        if large and name != reference
+    ]
+    return np.where(np.isin(groups, pressed), groups, reference), tuple(pressed)
+
+
+def lattice(pressed: Sequence[str], size: int, limit: float) -> tuple[Multipliers, ...]:
+    """Return at most `size` vectors of multipliers >= 0 whose sum is at most `limit`, evenly apart.
+
+    The first is all zero: the fit that nothing presses. There are C(units + k, k) lattice points
+    with k groups, and `units` is the largest number of steps that stays within `size`.
+    """
+    if size < 1 or not limit > 0:
+        raise BadRequest(
+            "a grid needs a size and a positive limit", where="params.yaml: candidates"
+        )
+    dimensions, units = len(pressed), 0
+    while comb(units + 1 + dimensions, dimensions) <= size:
+        units += 1
+    points = (p for p in product(range(units + 1), repeat=dimensions) if sum(p) <= units)
+    step = limit / max(units, 1)
+    return tuple(dict(zip(pressed, (step * n for n in point), strict=True)) for point in points)
+
+
+def fits(
+    recipe: Recipe,
+    directions: Sequence[int],
+    rows: Floats,
+    favourable: NDArray[np.int64],
+    groups: NDArray[np.str_],
+    multipliers: Sequence[Multipliers],
+) -> list[ClassifierMixin]:
+    """Return one fitted estimator per vector of multipliers; `groups` as `pooled` gives them.
+
+    Raises BadRequest when a vector leaves one label only: its limit is too high.
+    """
+    settings = _settings(recipe)
+    constraint = CONSTRAINTS[settings.constraint]()
+    constraint.load_data(rows, pd.Series(favourable), sensitive_features=pd.Series(groups))
+    search = GridSearch(
+        classifier_for(recipe, directions),
+        constraints=CONSTRAINTS[settings.constraint](),
+        grid=pd.DataFrame(
+            {number: _vector(constraint.index, each) for number, each in enumerate(multipliers)}
+        ),
+    )
+    with fitting(recipe):
+        search.fit(rows, favourable, sensitive_features=groups)
+    made = list(search.predictors_)
+    if not all(hasattr(each, "decision_function") for each in made):
+        raise BadRequest(
+            "a multiplier of the mitigation leaves one outcome only",
+            where="params.yaml: candidates",
+            observed=settings.grid_limit,
+            expected="a smaller mitigation.grid_limit",
+        )
+    return made
+
+
+def judge(
+    margins: Floats,
+    favourable: NDArray[np.int64],
+    groups: NDArray[np.str_],
+    approval_rate: float,
+    min_size: int,
+) -> tuple[float, dict[str, float]]:
+    """Return ROC AUC and each large enough group's selection-rate ratio at the operating point."""
+    selected = (margins >= threshold(margins, approval_rate)).astype(np.int64)
+    counts = group_metrics.count(groups, selected, favourable)
+    compared = group_metrics.against_reference(counts.table, counts.reference(min_size))
+    large = counts.eligible(min_size)
+    ratios = {
+        name: float(ratio)
+        for name, ratio, is_large in zip(counts.names, compared["impact_ratio"], large, strict=True)
+        if is_large
+    }
+    return float(roc_auc_score(favourable, margins)), ratios
+
+
+def choose(found: Sequence[Fit], target_ratio: float) -> tuple[int, bool]:
+    """Return the index of the fit to take, and whether it reaches `target_ratio`.
+
+    The highest ROC AUC among those that reach it (the first of equals); when none does, the fit
+    with the highest ratio.
+    """
+    reaching = [number for number, fit in enumerate(found) if fit.ratio >= target_ratio]
+    if reaching:
+        return max(reaching, key=lambda number: (found[number].roc_auc, -number)), True
+    order = range(len(found))
+    return max(order, key=lambda number: (np.nan_to_num(found[number].ratio), -number)), False
+
+
+def check_attribute(settings: Mitigation, known: Sequence[str]) -> None:
+    """Refuse a mitigation of an attribute that the contract does not name."""
+    if settings.attribute not in known:
+        raise BadRequest(
+            "no such protected attribute",
+            where="params.yaml: candidates: mitigation.attribute",
+            observed=settings.attribute,
+            expected=", ".join(known),
+            hint=did_you_mean(settings.attribute, known),
+        )
+
+
+def _settings(recipe: Recipe) -> Mitigation:
+    if recipe.mitigation is None:
+        raise BadRequest("the recipe has no mitigation", where="params.yaml: candidates")
+    return recipe.mitigation
+
+
+def _vector(index: pd.MultiIndex, multipliers: Multipliers) -> pd.Series:
+    return pd.Series(list(_entries(index, multipliers)), index=index, dtype=np.float64)
+
+
+def _entries(index: pd.MultiIndex, multipliers: Multipliers) -> Iterator[float]:
+    """Yield each constraint's multiplier: only "this group is selected less often" is pressed."""
+    for sign, _event, group in index:
+        yield multipliers.get(str(group), 0.0) if sign == "-" else 0.0
