@@ -1,0 +1,1 @@
+"""Tests of the lineage: events, the thread, its picture and where events go."""
