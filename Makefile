@@ -11,7 +11,8 @@ export DO_NOT_TRACK := true
 .PHONY: demo test up setup setup-dev lint format bench lock clean
 
 demo: setup  ## the main job on 1,989 real mortgage applications, through Airflow
-	$(BIN)/clew demo $(if $(filter 0,$(SERVE)),--no-serve,)
+	$(BIN)/clew demo --land examples/boston_mortgages/land.py \
+	  --candidate naive --candidate fair $(if $(filter 0,$(SERVE)),--no-serve,)
 
 up: setup  ## Airflow, MLflow and the reports, until Ctrl-C
 	$(BIN)/clew up

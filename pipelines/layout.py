@@ -264,6 +264,10 @@ class State:
         return self.home / "users.json"
 
     @property
+    def reports(self) -> Path:
+        return self.home / "reports"
+
+    @property
     def settings(self) -> Path:
         return self.home / "settings.yaml"
 

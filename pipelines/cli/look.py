@@ -47,25 +47,28 @@ def lineage(identity: str, svg: str | None, as_json: bool) -> None:
     """Follow the thread both ways from a snapshot, run, commit, model version or report."""
     from pathlib import Path
 
-    from pipelines.lineage import picture, thread
+    from pipelines.lineage.picture import draw
+    from pipelines.lineage.thread import follow, rows
 
     place = here()
-    found = thread.follow(place.state.lineage, identity)
+    found = follow(place.state.lineage, identity)
     if svg:
-        Path(svg).write_text(picture.draw(found), encoding="utf-8")
+        Path(svg).write_text(draw(found), encoding="utf-8")
         voice.note(f"wrote {svg}")
-    voice.result(thread.rows(found), as_json=as_json)
+    voice.result(rows(found), as_json=as_json)
 
 
 @click.command()
 @JSON
 def doctor(as_json: bool) -> None:
     """Test this machine and its services; exit 6 when something is not as it must be."""
-    from pipelines.stack.doctor import run
+    from pipelines.cli.stack import settings
+    from pipelines.stack.doctor import examine
 
     place = here()
-    findings = run(place.state, place.root)
-    rows = [
+    lock = place.root / "infra" / "locks" / "clew.lock"
+    findings = examine(place.state, place.root, lock, settings(place.state))
+    shown = [
         {
             "check": each.name,
             "ok": "yes" if each.ok else "NO",
@@ -75,7 +78,7 @@ def doctor(as_json: bool) -> None:
         }
         for each in findings
     ]
-    voice.result(rows, as_json=as_json)
+    voice.result(shown, as_json=as_json)
     wrong = [each.name for each in findings if not each.ok]
     if wrong:
         raise Unavailable("not everything is as it must be", observed=", ".join(wrong))

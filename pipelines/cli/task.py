@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from pipelines import run_step, runs
+from pipelines import params, run_step, runs
 from pipelines.cli.options import Place, here
 from pipelines.cli.run import data_commit, replace_source
 from pipelines.cli.task_release import approve, plan, promote
@@ -75,7 +75,6 @@ def begun_code(git: Git, run_id: str) -> str | None:
 @click.option("--if-any", is_flag=True, help="When nothing landed, say so and leave it at that.")
 def ingest(run_id: str, commit: str, location: str | None, if_any: bool) -> None:
     """Bring landed data in and pin it."""
-    from pipelines import params
     from pipelines.data.sources import NothingLanded
 
     place = here()
@@ -119,7 +118,6 @@ def _left(place: Place, run_id: str, commit: str, name: str) -> str:
 @_of_run
 def check(name: str, run_id: str, commit: str) -> None:
     """Show one check's stored result; exit 4 when it blocks under the run's policy pack."""
-    from pipelines import params
     from pipelines.release import policy
 
     place = here()
@@ -161,9 +159,11 @@ def register(run_id: str, commit: str) -> None:
     with runs.opened(place.root, place.state, run_id=run_id, commit=commit) as context:
         version = run_step.run("register", context)
         verdict = read_json(context.layout.verdict, Verdict)
+        model_name = params.read(context.layout.params).model_name
     tell(
+        run=run_name(run_id),
         version=version.version if version else None,
-        model_name=version.model_name if version else None,
+        model_name=model_name,
         verdict=verdict.id,
         passed=verdict.passed,
         policy=verdict.policy,
