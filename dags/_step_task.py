@@ -19,14 +19,13 @@ from pathlib import Path
 from threading import Thread
 from typing import IO, TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator, BaseOperatorLink
+from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 from pipelines.errors import BadRequest, by_exit_code, did_you_mean
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-    from airflow.sdk.types import TaskInstanceKey
 
 REPOSITORY_VARIABLE = "CLEW_REPOSITORY"
 REPOSITORY = Path(os.environ.get(REPOSITORY_VARIABLE) or Path(__file__).resolve().parents[1])
@@ -42,14 +41,14 @@ RETRIES = {
 }
 DEFAULTS = {"owner": "clew"} | RETRIES
 NO_RETRY = {"retries": 0}
-MLFLOW_VARIABLE = "MLFLOW_TRACKING_URI"
 
 
 class ClewTask(BaseOperator):
     """Run ``clew task <words>`` in a process of its own and return the JSON object it prints.
 
     `words` and `skip` are templates; a `skip` that is not empty skips the task for that reason,
-    and so does an answer with a ``skipped`` reason. `report` names a check whose page is linked.
+    and so does an answer with a ``skipped`` reason. `report` is the path of the report that the
+    task's page links to, among the files of the MLflow run.
     """
 
     template_fields = ("words", "skip")
@@ -160,11 +159,12 @@ def of_run(
     *words: str,
     after: BaseOperator | Sequence[BaseOperator],
     commit_of: str,
+    kind: type[ClewTask] = ClewTask,
     **options: Any,
 ) -> ClewTask:
     """Return the task that runs `words` on the run at the commit that task `commit_of` left."""
     run = (f"--run-id={RUN_ID}", f"--commit={answered(commit_of, 'commit')}")
-    made = ClewTask(task_id=task_id, words=[*words, *run], **options)
+    made = kind(task_id=task_id, words=[*words, *run], **options)
     made.set_upstream(after)
     return made
 
@@ -181,38 +181,6 @@ def finish(begin: ClewTask, last: BaseOperator | Sequence[BaseOperator]) -> Clew
     made = ClewTask(task_id="finish", words=["finish", f"--run-id={RUN_ID}"])
     made.set_upstream(last)
     return made.as_teardown(setups=begin)
-
-
-class MlflowRun(BaseOperatorLink):
-    """The candidate's run in MLflow; no link until it is registered."""
-
-    name = "MLflow run"
-
-    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002
-        return mlflow_page(_registered(ti_key))
-
-
-class Report(BaseOperatorLink):
-    """A check's report among the MLflow run's artifacts; no link until it is registered."""
-
-    name = "Report"
-
-    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        return mlflow_page(_registered(ti_key), getattr(operator, "report", ""))
-
-
-def _registered(ti: Any) -> dict[str, Any]:
-    return ti.xcom_pull(task_ids="register") or {}
-
-
-def mlflow_page(registered: dict[str, Any], artifact: str = "") -> str:
-    """Return the address of a registered run's page, at an artifact; empty when there is none."""
-    server = os.environ.get(MLFLOW_VARIABLE, "")
-    run, experiment = registered.get("registry_run"), registered.get("experiment")
-    if not (server.startswith("http") and run and experiment):
-        return ""
-    page = f"{server}/#/experiments/{experiment}/runs/{run}"
-    return f"{page}/artifacts/{artifact}" if artifact else page
 
 
 def _collect(stream: IO[str], into: list[str]) -> None:

@@ -13,12 +13,11 @@ from typing import Any
 
 from _assets import CANDIDATE, SNAPSHOT, Publish, newest, triggering
 from _forms import check_names, choice, params, policy_names, text
+from _links import MlflowRun, Register, Report
 from _step_task import (
     DEFAULTS,
     RUN_ID,
     ClewTask,
-    MlflowRun,
-    Report,
     answered,
     finish,
     of_run,
@@ -36,7 +35,10 @@ from airflow.sdk import (
 )
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from pipelines import flow
+
 FILE_STEPS = ("validate", "snapshot", "split", "train", "evaluate", "champion", "check")
+REPORTS = flow.path("checks")
 CRON = CronTriggerTimetable(params().schedules.train_model, timezone="UTC")
 
 with DAG(
@@ -95,7 +97,7 @@ with DAG(
                 *("check", name),
                 after=check,
                 commit_of="check",
-                report=name,
+                report=f"{REPORTS}/{name}.html",
             )
             for name in check_names()
         ]
@@ -104,6 +106,7 @@ with DAG(
         *("step", "gate"),
         after=[check, *checks],
         commit_of="check",
+        report=f"{REPORTS}/index.html",
         trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS,
     )
     register = of_run(
@@ -111,6 +114,8 @@ with DAG(
         "register",
         after=[check, gate],
         commit_of="gate",
+        kind=Register,
+        reports={each.task_id: each.report for each in (gate, *checks)},
         skip="{{ 'a dry run registers nothing' if params.dry_run else '' }}",
         trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS,
     )

@@ -203,7 +203,7 @@ def _needed(layout: Layout, name: str) -> list[str]:
 
 def _context(folder: Path, state: State, run_id: str, commit: str) -> Context:
     context = wiring.context(Layout(folder), state)
-    airflow = context.run.airflow_run_id if context.run else None
+    airflow = os.environ.get(wiring.AIRFLOW_RUN_VARIABLE)
     return replace(context, run=Run(run_name(run_id), commit, airflow))
 
 
