@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Final, LiteralString
 
 import psycopg
+import psycopg.rows
 from psycopg import sql
 
 from pipelines.adapters.sql_ledger import SqlReads, rows_of
@@ -188,6 +189,15 @@ class PostgresStore(SqlReads):
         with self._lock, _postgres_errors():
             self._reader = self._usable(self._reader)
             return _PostgresReads(self._reader).fetch(statement, values)
+
+    def _stream(self, query: str) -> Iterator[tuple[Any, ...]]:
+        with (
+            _postgres_errors(),
+            psycopg.connect(self._url) as own,
+            own.cursor(name="stream", row_factory=psycopg.rows.tuple_row) as cursor,
+        ):
+            cursor.itersize = 2000
+            yield from cursor.execute(query.encode(), binary=True)
 
     def _usable(self, connection: psycopg.Connection[Any] | None) -> psycopg.Connection[Any]:
         if connection is None or connection.closed or connection.broken:

@@ -125,6 +125,15 @@ class SqlReads:
     def cosigned(self) -> list[tuple[int, str]]:
         return [(r[0], r[1]) for r in self._fetch("SELECT size, note FROM cosigned ORDER BY size")]
 
+    def raw(self, table: str, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        query = f"SELECT {', '.join(columns)} FROM {table} ORDER BY 1, 2"  # noqa: S608 - constants
+        for row in self._stream(query):
+            yield tuple(bytes(v) if isinstance(v, memoryview) else v for v in row)
+
+    def _stream(self, query: str) -> Iterator[tuple[Any, ...]]:
+        """Run a query whose answer may be larger than memory."""
+        yield from self._fetch(query)
+
     def _paged(self, query: str, start: int, stop: int) -> Iterator[tuple[Any, ...]]:
         for at in range(start, stop, PAGE):
             rows = self._fetch(query, (at, min(at + PAGE, stop)))
@@ -221,6 +230,14 @@ class SqliteStore(SqlReads):
         self._reader.close()
         self._writer.close()
         os.close(self._queue)
+
+    def _stream(self, query: str) -> Iterator[tuple[Any, ...]]:
+        with _sqlite_errors(str(self._path)):
+            own = self._connect()
+            try:
+                yield from own.execute(query)
+            finally:
+                own.close()
 
     def _fetch(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with self._lock, _sqlite_errors(str(self._path)):

@@ -14,6 +14,7 @@ import json
 import os
 import threading
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -194,6 +195,10 @@ class Keys:
         """Delete data keys. What they sealed is unreadable once `rotate` has run as well."""
         self.store.destroy(key_ids)
         self.forget()
+
+    def exclusively(self, purpose: str) -> AbstractContextManager[None]:
+        """Hold a lock, named by its purpose, against every process that uses these keys."""
+        return locked(self._ring_file.with_name(purpose))
 
     def rotate(self) -> int:
         """Wrap every surviving key by a new key-encryption key, destroy the old; return the epoch.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from pipelines.errors import BadRequest, Unavailable
 from pipelines.ledger.entry import Erased, Part, Sealed
@@ -97,6 +97,9 @@ class Store(Protocol):
 
     def add_cosigned(self, size: int, note: str) -> None:
         """Keep a checkpoint that witnesses cosigned."""
+
+    def raw(self, table: str, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        """Yield every row of a table as it stands, for a copy."""
 
     def close(self) -> None:
         """Let go of the database."""
