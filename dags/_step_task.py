@@ -46,7 +46,7 @@ NO_RETRY = {"retries": 0}
 class ClewTask(BaseOperator):
     """Run ``clew task <words>`` in a process of its own and return the JSON object it prints.
 
-    `words` and `skip` are templates; a `skip` that is not empty skips the task for that reason,
+    `words` and `skip` are templates; a word that comes out empty is left out. A `skip` that is not empty skips the task for that reason,
     and so does an answer with a ``skipped`` reason. `report` is the path of the report that the
     task's page links to, among the files of the MLflow run.
     """
@@ -79,7 +79,7 @@ class ClewTask(BaseOperator):
     def _run(self, airflow_run_id: str) -> tuple[int, dict[str, Any], list[str]]:
         """Run the process; return its exit code, its answer and its last words."""
         process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "pipelines.cli", "task", *self.words],
+            [sys.executable, "-m", "pipelines.cli", "task", *filter(None, self.words)],
             cwd=REPOSITORY,
             env=environment(airflow_run_id),
             stdin=subprocess.DEVNULL,
