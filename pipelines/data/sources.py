@@ -83,11 +83,12 @@ def _files(folder: Path, source: Source, into: Path) -> None:
     newest = max(changed for _, changed in before.values()) / 1e9
     time.sleep(min(max(0.0, newest + source.settle_seconds - time.time()), source.settle_seconds))
     for path in paths:
-        shutil.copyfile(path, into / path.name)
+        try:
+            shutil.copyfile(path, into / path.name)
+        except FileNotFoundError:
+            raise _being_written(path.name) from None
         if _stamp(path) != before[path]:
             raise _being_written(path.name)
-    if {path.name for path in folder.iterdir() if path.is_file()} < set(found):
-        raise _being_written(str(folder))
 
 
 def _stamp(path: Path) -> tuple[int, int]:

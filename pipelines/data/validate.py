@@ -16,11 +16,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipelines import params as parameters
-from pipelines.canonical import canonical_json
-from pipelines.contract import Contract
+from pipelines.canonical import canonical_json, sha256_file
+from pipelines.contract import Column, Contract
 from pipelines.contract import read as read_contract
 from pipelines.data import duplicates, files, picture, read, schema
-from pipelines.errors import ClewError, DataRefused, Failure
+from pipelines.errors import ClewError, DataRefused, Failure, IntegrityBroken
 from pipelines.layout import Layout
 from pipelines.ports import Context
 from pipelines.records import Landed, Record
@@ -96,8 +96,9 @@ class Tally:
             return
         found = pc.min_max(values).as_py()
         if found["min"] is not None:
-            low, high = self.ranges.get(name, (found["min"], found["max"]))
-            self.ranges[name] = (min(low, found["min"]), max(high, found["max"]))
+            least, most = float(found["min"]), float(found["max"])
+            low, high = self.ranges.get(name, (least, most))
+            self.ranges[name] = (min(low, least), max(high, most))
 
     def broken(self) -> tuple[Broken, ...]:
         """Return the rules that rows broke, the most frequent first."""
@@ -200,15 +201,26 @@ def _result(tally: Tally, contract: Contract, landed: Landed, data: parameters.D
         max_refused_share=data.max_refused_share,
         broken=tally.broken(),
         table=table,
-        columns=tuple(_column(each.name, tally) for each in contract.columns),
+        columns=tuple(_column(each, tally) for each in contract.columns),
         blocked=reasons_to_block(tally, table, data.max_refused_share),
     )
 
 
-def _column(name: str, tally: Tally) -> ColumnResult:
-    low, high = tally.ranges.get(name, (None, None))
-    share = tally.missing.get(name, 0) / tally.rows if tally.rows else 0.0
-    return ColumnResult(name=name, missing_share=share, minimum=low, maximum=high)
+def _column(column: Column, tally: Tally) -> ColumnResult:
+    low, high = tally.ranges.get(column.name, (None, None))
+    if column.role == "subject":
+        low = high = None  # the ends of a range of numbers would name two people
+    share = tally.missing.get(column.name, 0) / tally.rows if tally.rows else 0.0
+    return ColumnResult(name=column.name, missing_share=share, minimum=low, maximum=high)
+
+
+def _intact(layout: Layout, landed: Landed) -> None:
+    for each in landed.files:
+        path = layout.landed / each.name
+        if sha256_file(path) != each.sha256:
+            raise IntegrityBroken(
+                "a landed file is not what its record says", where=each.name, hint="dvc checkout"
+            )
 
 
 def run(context: Context) -> Validation:
@@ -216,6 +228,7 @@ def run(context: Context) -> Validation:
     layout = context.layout
     contract = read_contract(layout.contract)
     landed = read_json(layout.landed_record, Landed)
+    _intact(layout, landed)
     for folder in (layout.valid, layout.refused, layout.validation_report):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
