@@ -146,11 +146,21 @@ STEPS: tuple[Step, ...] = (
             "candidate",
             "champion",
             "evaluation",
+            "model_lock",
             "policies",
         ),
         writes=("checks",),
         params=("policy", "evaluate", "candidate", "candidates", "model_name", "split"),
-        code=("pipelines/release/checks", "pipelines/release/policy.py"),
+        code=(
+            "pipelines/data/groups.py",
+            "pipelines/data/profile.py",
+            "pipelines/model/group_metrics.py",
+            "pipelines/model/score.py",
+            "pipelines/model/store.py",
+            "pipelines/release/checks",
+            "pipelines/release/policy.py",
+            "pipelines/release/reports.py",
+        ),
     ),
     Step(
         name="gate",
@@ -159,8 +169,14 @@ STEPS: tuple[Step, ...] = (
         reads=("split", "candidate", "champion", "checks", "policies"),
         writes=("verdict",),
         params=("policy", "evaluate", "candidate", "candidates", "model_name", "split"),
-        code=("pipelines/release/policy.py",),
+        code=(
+            "pipelines/release/check.py",
+            "pipelines/release/checks",
+            "pipelines/release/policy.py",
+        ),
         refusal=True,
+        # Whether the thresholds are older than the run stands in git, which DVC does not watch.
+        always=True,
         record="verdict",
     ),
     Step(

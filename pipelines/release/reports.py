@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from pipelines.canonical import canonical_json
 from pipelines.errors import IntegrityBroken
 from pipelines.records import Check, Outcome
 from pipelines.release.checks._case import Bars, Finding, Line, Table
@@ -31,7 +31,9 @@ STATUS: dict[Outcome, str] = {
     "error": "FAIL",
     "not-enough-data": "WARNING",
 }
-HOLDS, LINE = "holds", "line"
+# Evidently copies a metric's whole configuration for each of its tests: few tests a metric.
+AT_ONCE = 10
+HOLDS, LINE, SHOWN = "holds", "line", "shown"
 CELL = str | float | int | None
 
 
@@ -45,7 +47,14 @@ def write(check: Check, finding: Finding, folder: Path) -> None:
     _as_planned([result.status.value for result in snapshot.tests_results], stated(finding))
     page, data = folder / f"{check.name}.html", folder / f"{check.name}.evidently.json"
     page.write_text(unprotected(snapshot.get_html_str(as_iframe=False)), encoding="utf-8")
-    data.write_text(unprotected(snapshot.json()), encoding="utf-8")
+    data.write_text(unprotected(json.dumps(_stated(snapshot.dict()))), encoding="utf-8")
+
+
+def _stated(result: dict[str, Any]) -> dict[str, Any]:
+    """Return Evidently's result without the copy of the whole metric in every one of its tests."""
+    kept = ("name", "description", "status")
+    tests = [{name: test[name] for name in kept} for test in result["tests"]]
+    return {"metrics": result["metrics"], "tests": tests}
 
 
 def stated(finding: Finding) -> tuple[Line, ...]:
@@ -76,27 +85,37 @@ def _as_planned(statuses: list[str], lines: tuple[Line, ...]) -> None:
 def _snapshot(check: Check, finding: Finding) -> Any:  # noqa: ANN401 - Evidently has no types
     kinds = _kinds()
     lines = stated(finding)
-    tests = {
-        HOLDS: [
-            kinds.eq(
-                1.0,
-                is_critical=line.outcome != "not-enough-data",
-                label_filters={LINE: _label(number, line)},
-            )
-            for number, line in enumerate(lines)
-        ]
-    }
-    metric = kinds.metric(content=_content(check, finding), tests=tests)
-    report = kinds.report([metric], include_tests=False)
-    return report.run(kinds.nothing(), None, timestamp=EPOCH, name=check.name)
+    metrics = [
+        kinds.metric(
+            check=check.name,
+            first=first,
+            tests={HOLDS: _tests(kinds, lines[first : first + AT_ONCE], first)},
+        )
+        for first in range(0, len(lines), AT_ONCE)
+    ]
+    report = kinds.report(metrics, include_tests=False)
+    shown = kinds.shown(json.dumps(_content(check, finding)))
+    return report.run(shown, None, timestamp=EPOCH, name=check.name)
 
 
-def _label(number: int, line: Line) -> str:
-    return protected(f"{number + 1}. {line.name}: {line.observed}; expected: {line.expected}")
+def _tests(kinds: SimpleNamespace, lines: tuple[Line, ...], first: int) -> list[Any]:
+    return [
+        kinds.at_least(
+            1.0,
+            is_critical=line.outcome != "not-enough-data",
+            alias=_label(line),
+            label_filters={LINE: str(number)},
+        )
+        for number, line in enumerate(lines, first)
+    ]
 
 
-def _content(check: Check, finding: Finding) -> str:
-    """Return all that the report shows, as JSON: a metric's parameter survives serialisation."""
+def _label(line: Line) -> str:
+    return protected(f"{line.name}: {line.observed}; expected: {line.expected}")
+
+
+def _content(check: Check, finding: Finding) -> dict[str, Any]:
+    """Return all that the report shows, as plain data with its texts protected."""
     lines = stated(finding)
     shown = [
         (line.name, line.outcome, line.observed, line.expected, "yes" if line.counts else "no")
@@ -108,11 +127,9 @@ def _content(check: Check, finding: Finding) -> str:
     content = {
         "name": check.name,
         "outcome": check.outcome,
-        "observed": check.observed,
-        "expected": check.expected,
-        "labels": [_label(number, line) for number, line in enumerate(lines)],
-        "holds": [float(line.outcome == "pass") for line in lines],
+        HOLDS: [float(line.outcome == "pass") for line in lines],
         "tables": [
+            _plain_table("Result", ("observed", "expected"), [(check.observed, check.expected)]),
             _plain_table("Every test of this check", header, shown),
             *(_plain_table(table.title, table.columns, table.rows) for table in tables),
         ],
@@ -128,7 +145,8 @@ def _content(check: Check, finding: Finding) -> str:
             for each in bars
         ],
     }
-    return canonical_json(_protect(content)).decode()
+    protected_content: dict[str, Any] = _protect(content)
+    return protected_content
 
 
 def _plain_table(
@@ -155,49 +173,47 @@ def _protect(value: Any) -> Any:  # noqa: ANN401 - any JSON value
 @functools.cache
 def _kinds() -> SimpleNamespace:
     """Import Evidently and define our metric for it, once a process."""
-    import json
-
     import pandas as pd
     from evidently import DataDefinition, Dataset, Report
     from evidently.core.metric_types import DataframeCalculation, DataframeMetric
-    from evidently.tests import eq
+    from evidently.tests import gte
 
     class CheckMetric(DataframeMetric):  # type: ignore[misc]
         """One check of Clew: a row a test, with 1 where it holds."""
 
-        content: str
+        check: str
+        first: int
 
     class CheckCalculation(DataframeCalculation[CheckMetric]):  # type: ignore[misc]
-        def calculate(self, context: object, current: object, reference: object) -> Any:  # noqa: ANN401, ARG002
-            content = json.loads(self.metric.content)
-            frame = pd.DataFrame({LINE: content["labels"], HOLDS: content["holds"]})
-            result = self.result(frame.astype({HOLDS: "float64"}))
-            result.widget = _widgets(content)
+        def calculate(self, context: object, current: Any, reference: object) -> Any:  # noqa: ANN401, ARG002
+            content = json.loads(current.as_dataframe()[SHOWN].iloc[0])
+            first = self.metric.first
+            holds = content[HOLDS][first : first + AT_ONCE]
+            numbers = [str(number) for number in range(first, first + len(holds))]
+            result = self.result(pd.DataFrame({LINE: numbers, HOLDS: holds}))
+            result.widget = [] if first else _widgets(content)
             return result
 
         def display_name(self) -> str:
-            return str(json.loads(self.metric.content)["name"])
+            return f"{self.metric.check} {self.metric.first // AT_ONCE + 1}"
 
-    def nothing() -> Any:  # noqa: ANN401
-        """Return the empty data set: nothing of the data reaches Evidently."""
-        return Dataset.from_pandas(pd.DataFrame({"rows": [0]}), data_definition=DataDefinition())
+    def shown(content: str) -> Any:  # noqa: ANN401
+        """Return the data set that Evidently sees: our numbers in one cell, no row of the data."""
+        frame = pd.DataFrame({SHOWN: [content]})
+        return Dataset.from_pandas(frame, data_definition=DataDefinition(text_columns=[SHOWN]))
 
-    return SimpleNamespace(metric=CheckMetric, report=Report, eq=eq, nothing=nothing)
+    return SimpleNamespace(metric=CheckMetric, report=Report, at_least=gte, shown=shown)
 
 
 def _widgets(content: dict[str, Any]) -> list[Any]:
     from evidently.legacy.renderers.html_widgets import CounterData, counter, table_data
 
-    says = [
-        CounterData(content["name"], content["outcome"]),
-        CounterData("observed", content["observed"]),
-        CounterData("expected", content["expected"]),
-    ]
+    outcome = CounterData(content["name"], content["outcome"])
     tables = [
         table_data(column_names=each["columns"], data=each["rows"], title=each["title"])
         for each in content["tables"]
     ]
-    return [counter(counters=says), *map(_chart, content["bars"]), *tables]
+    return [counter(counters=[outcome]), *map(_chart, content["bars"]), *tables]
 
 
 def _chart(bars: dict[str, Any]) -> Any:  # noqa: ANN401

@@ -1,8 +1,8 @@
 """Training drift: the data that the candidate was made from against the champion's profile.
 
 An alert needs an effect beyond the practical threshold and beyond what samples of this size show
-by chance, and a two-sample test corrected over all columns. Both sides are whole snapshots, training and test part:
-a split by time would otherwise compare the older rows of one with all rows of the other.
+by chance, and a two-sample test corrected over all columns. Both sides are whole snapshots: a split
+by time would otherwise compare the older rows of one with all rows of the other.
 """
 
 from __future__ import annotations
