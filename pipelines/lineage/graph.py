@@ -16,13 +16,14 @@ STATES = {"START": "started", "COMPLETE": "complete", "FAIL": "failed", "ABORT":
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version of one dataset, the ids it is known by, and the paths, which all have."""
+    """One version of one dataset, its ids, the paths all its versions have, and its files."""
 
     namespace: str
     name: str
     version: str
     ids: frozenset[str] = frozenset()
     paths: frozenset[str] = frozenset()
+    files: frozenset[Key] = frozenset()
 
     @property
     def key(self) -> Key:
@@ -101,8 +102,9 @@ def build(events: Sequence[Mapping[str, Any]]) -> Graph:
     for event in events:
         if str(event.get("producer", "")).startswith(OURS):
             _add(graph, event)
-    for run in graph.runs.values():
+    for run in list(graph.runs.values()):
         _know_run(graph, run)
+        graph.runs[run.id] = run = _with_files_read_alone(graph, run)  # noqa: PLW2901
         for key in run.inputs:
             graph.readers.setdefault(key, []).append(run.id)
         for key in run.outputs:
@@ -163,14 +165,22 @@ def _version(dataset: Mapping[str, Any]) -> Version:
         *record.get("digests", ()),
         model.get("candidateId") if record.get("recordType") == "ModelVersion" else None,
     }
-    paths = {dataset["name"], *(f"{dataset['name']}/{file}" for file in digest.get("files", ()))}
+    files = {f"{dataset['name']}/{file}": sha for file, sha in digest.get("files", {}).items()}
     return Version(
         dataset["namespace"],
         dataset["name"],
         number,
         frozenset(each for each in ids if each),
-        frozenset(paths if number else ()),
+        frozenset({dataset["name"], *files} if number else ()),
+        frozenset((dataset["namespace"], file, f"sha256:{sha}") for file, sha in files.items()),
     )
+
+
+def _with_files_read_alone(graph: Graph, run: StepRun) -> StepRun:
+    """Return a run whose outputs count those files of a folder that a step reads by themselves."""
+    files = {file for key in run.outputs for file in graph.versions[key].files}
+    alone = sorted(file for file in files - set(run.outputs) if file in graph.versions)
+    return replace(run, outputs=(*run.outputs, *alone))
 
 
 def _know_run(graph: Graph, run: StepRun) -> None:

@@ -40,28 +40,28 @@ def place(
 def ranks(nodes: Sequence[Node], edges: Sequence[Edge]) -> dict[Node, int]:
     """Return each node's rank: below all that lead to it, but for edges that close a circle.
 
-    What nothing leads to stands right above the first that it leads to.
+    Each stands as low as what it leads to allows, so that lines are short.
     """
     after: dict[Node, list[Node]] = {name: [] for name in nodes}
     waits_for = dict.fromkeys(nodes, 0)
     for source, target in edges:
         after[source].append(target)
         waits_for[target] += 1
-    heads = [name for name in nodes if not waits_for[name]]
-    rank, open_ = dict.fromkeys(nodes, 0), dict.fromkeys(nodes)
-    ready = list(heads)
+    rank, open_, done = dict.fromkeys(nodes, 0), dict.fromkeys(nodes), list[Node]()
+    ready = [name for name in nodes if not waits_for[name]]
     while open_:
         name = ready.pop() if ready else next(iter(open_))
         del open_[name]
+        done.append(name)
         for target in after[name]:
             if target in open_:
                 rank[target] = max(rank[target], rank[name] + 1)
                 waits_for[target] -= 1
                 if not waits_for[target]:
                     ready.append(target)
-    for name in heads:
-        if after[name]:
-            rank[name] = max(0, min(rank[each] for each in after[name]) - 1)
+    for name in reversed(done):
+        nearest = min((rank[each] for each in after[name]), default=0) - 1
+        rank[name] = max(rank[name], nearest)
     return rank
 
 

@@ -71,7 +71,7 @@ def test_boxes_do_not_cover_one_another(drawn: ET.Element) -> None:
 
 
 def test_ranks_follow_the_arrows() -> None:
-    """Each arrow leads downward; what nothing leads to stands right above its first reader."""
+    """Each arrow leads downward; a node stands right above its first reader."""
     edges = [("a", "b"), ("b", "c"), ("a", "c"), ("lock", "c")]
     assert {"a": 0, "b": 1, "c": 2, "lock": 1} == layers.ranks(["a", "b", "c", "lock"], edges)
 

@@ -86,6 +86,13 @@ def test_a_snapshot_leads_to_every_run_that_used_it(graph: Graph, tmp_path: Path
     assert [("run-a", "train"), ("run-b", "train")] == [e for e in found if e[1] == "train"]
 
 
+def test_a_file_of_a_folder_leads_to_who_made_the_folder(graph: Graph) -> None:
+    """A file that a step reads by itself is followed to the step that made the folder it is in."""
+    name = "data/snapshot/contract.json"
+    assert ("run-a", "snapshot") in steps(graph, name)
+    assert ("run-a", "train") in steps(graph, name)
+
+
 @pytest.mark.parametrize(
     "identity",
     ["run-a", "manual__a", checkout.COMMIT, checkout.COMMIT[:7], "reports/gate/verdict.json"],
