@@ -81,7 +81,7 @@ def transformer(
     """
     parts: dict[str, list[Column]] = {NUMBERS: [], CODES: [], TEXTS: []}
     for column in columns:
-        parts[_part(column)].append(column)
+        parts[part_of(column)].append(column)
     made = [
         (NUMBERS, _numbers(kind), [column.name for column in parts[NUMBERS]]),
         (CODES, _one_hot([_codes(c) for c in parts[CODES]]), [c.name for c in parts[CODES]]),
@@ -94,7 +94,7 @@ def transformer(
     return ColumnTransformer([part for part in made if part[2]], sparse_threshold=0.0)
 
 
-def _part(column: Column) -> str:
+def part_of(column: Column) -> str:
     """Return the part a column belongs to.
 
     A column the score shall be monotone in, or with many codes, is a number: its order counts.
@@ -105,6 +105,11 @@ def _part(column: Column) -> str:
         return CODES
     few = column.allowed is not None and len(column.allowed) <= MAX_CATEGORIES
     return CODES if few and column.monotone == "no" else NUMBERS
+
+
+def is_number(column: Column) -> bool:
+    """Say whether a column enters the model as a number."""
+    return part_of(column) == NUMBERS
 
 
 def _numbers(kind: MarginKind) -> object:
@@ -155,7 +160,7 @@ def classifier_for(recipe: Recipe, monotone: Sequence[int]) -> ClassifierMixin:
 
 def directions(columns: Sequence[Column], width: int) -> list[int]:
     """Return the monotone direction of each of `width` transformed columns, numbers first."""
-    numbers = [DIRECTIONS[column.monotone] for column in columns if _part(column) == NUMBERS]
+    numbers = [DIRECTIONS[column.monotone] for column in columns if is_number(column)]
     return numbers + [0] * (width - len(numbers))
 
 

@@ -19,7 +19,6 @@ import pandas as pd
 from fairlearn.reductions import DemographicParity, GridSearch, TruePositiveRateParity
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
-from sklearn.metrics import roc_auc_score
 
 from pipelines.errors import BadRequest, DataRefused, did_you_mean
 from pipelines.model import group_metrics
@@ -129,24 +128,15 @@ def fits(
     return made
 
 
-def judge(
-    margins: Floats,
-    favourable: NDArray[np.int64],
-    groups: NDArray[np.str_],
-    approval_rate: float,
-    min_size: int,
-) -> tuple[float, dict[str, float]]:
-    """Return ROC AUC and each large enough group's selection-rate ratio at the operating point."""
+def ratios(
+    margins: Floats, groups: NDArray[np.str_], approval_rate: float, min_size: int
+) -> dict[str, float]:
+    """Return each large enough group's selection-rate ratio at the operating point."""
     selected = (margins >= threshold(margins, approval_rate)).astype(np.int64)
-    counts = group_metrics.count(groups, selected, favourable)
+    counts = group_metrics.count(groups, selected, selected)
     compared = group_metrics.against_reference(counts.table, counts.reference(min_size))
-    large = counts.eligible(min_size)
-    ratios = {
-        name: float(ratio)
-        for name, ratio, is_large in zip(counts.names, compared["impact_ratio"], large, strict=True)
-        if is_large
-    }
-    return float(roc_auc_score(favourable, margins)), ratios
+    found = zip(counts.names, compared["impact_ratio"], counts.eligible(min_size), strict=True)
+    return {name: float(ratio) for name, ratio, is_large in found if is_large}
 
 
 def choose(found: Sequence[Fit], target_ratio: float) -> tuple[int, bool]:
