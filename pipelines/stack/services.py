@@ -159,15 +159,15 @@ def _common(state: State, inherited: Mapping[str, str]) -> dict[str, str]:
         for name, text in inherited.items()
         if name.startswith(KEPT) or not name.startswith(DROPPED)
     }
-    temporary = str(state.temporary)
+    root = Path(pipelines.__file__).parents[1]
     return kept | {
         HOME_VARIABLE: str(state.home),
         "PATH": f"{Path(sys.executable).parent}:{inherited.get('PATH', '')}",
-        "PYTHONPATH": str(Path(pipelines.__file__).parents[1]),
+        "PYTHONPATH": f"{root}:{root / 'infra' / 'airflow'}",
         "PYTHONUNBUFFERED": "1",
         # The packages are compiled when they are installed; a checkout is never written to.
         "PYTHONDONTWRITEBYTECODE": "1",
-        "TMPDIR": temporary,
+        "TMPDIR": str(state.temporary),
         "MPLCONFIGDIR": str(state.program_cache / "matplotlib"),
         "XDG_CACHE_HOME": str(state.program_cache),
         "NO_PROXY": "127.0.0.1,localhost",

@@ -27,6 +27,7 @@ from pipelines.typed import convert, plain
 
 LOOK_SECONDS = 0.1
 LOG_NAME = "supervisor.log"
+LINES_SHOWN = 8
 
 
 class Orders(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -120,22 +121,22 @@ def _start_background(
 
 
 def _wait_until_ready(
-    state: State, process: subprocess.Popen[bytes], log: Path, shown: int
+    state: State, process: subprocess.Popen[bytes], log: Path, before: int
 ) -> record.Services:
     """Relay the supervisor's progress until it is ready; its failure is raised as its own kind."""
-    while True:
-        code = process.poll()
+    shown = before
+    while (code := process.poll()) is None:
         text = log.read_bytes()[shown:]
         shown += len(text)
-        if code is None:
-            sys.stderr.write(text.decode(errors="replace"))
-            sys.stderr.flush()
-            if (found := _ready(state, process.pid)) is not None:
-                return found
-        else:
-            kind = by_exit_code(code)
-            raise kind("the stack did not start", where=str(log), observed=text.decode().strip())
+        sys.stderr.write(text.decode(errors="replace"))
+        sys.stderr.flush()
+        if (found := _ready(state, process.pid)) is not None:
+            return found
         time.sleep(LOOK_SECONDS)
+    said = log.read_bytes()[before:].decode(errors="replace").strip()
+    kind = by_exit_code(code)
+    last_lines = "\n".join(said.splitlines()[-LINES_SHOWN:])
+    raise kind("the stack did not start", where=str(log), observed=last_lines)
 
 
 def _ready(state: State, pid: int) -> record.Services | None:
