@@ -123,6 +123,7 @@ class MlflowRegistry(Register):
                 model_id=model_id,
                 tags=dict(entry.tags) | bound_tags(entry.version),
                 description=entry.description,
+                await_creation_for=0,
             )
         return str(made.version)
 

@@ -31,6 +31,7 @@ SETTINGS = {
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # stdout is a command's result
 }
 PROBE_SECONDS = 2.0
 HINT = "clew doctor"
@@ -93,7 +94,10 @@ class Transport:
 
         if self.embedded:
             return str(error.error_code)
-        return str(error.json.get("error_code")) if isinstance(error, RestException) else None
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, RestException):
+            cause = cause.__context__  # the client words some of the server's answers anew
+        return str(cause.json.get("error_code")) if cause else None
 
     def _unavailable(self, observed: str) -> Unavailable:
         expected = "an MLflow tracking server that answers"
