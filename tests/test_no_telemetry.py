@@ -1,0 +1,94 @@
+"""No telemetry: the main job, and what it starts, never tries to leave this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from pipelines import quiet
+from pipelines.layout import Layout, State
+from tests.conftest import ROOT, git
+
+GUARD = ROOT / "tests" / "network_guard.py"
+# Programs keep quiet of their own accord where they see a test or a build server.
+GIVES_A_TEST_AWAY = ("CI", "GITHUB_", "GITLAB_", "PYTEST_", "TF_BUILD", "BUILDKITE", "TRAVIS")
+CONTROL = """
+import socket, subprocess, sys
+def tried(what):
+    try:
+        what()
+    except OSError:
+        return
+    sys.exit("it got out")
+tried(lambda: socket.create_connection(("192.0.2.1", 443), 3))
+tried(lambda: socket.getaddrinfo("name.invalid", 443))
+tried(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("192.0.2.2", 9)))
+tried(lambda: socket.socket(socket.AF_INET6).connect(("2001:db8::1", 443)))
+here = socket.create_server(("127.0.0.1", 0))
+socket.create_connection(here.getsockname(), 3)
+"""
+JOB = """
+set -e
+python examples/boston_mortgages/land.py "$CLEW_HOME/landing"
+python -m pipelines.cli ingest --run-id data-1
+python -m pipelines.cli retrain --data data-1 --run-id train-1 || [ $? -eq 4 ]
+python -m pipelines.cli history
+python -m pipelines.cli lineage train-1
+git worktree add --quiet --detach "$CLEW_HOME/look" refs/clew/runs/train-1
+"""
+
+
+def guarded(
+    folder: Path, command: list[str], cwd: Path, environment: Mapping[str, str]
+) -> tuple[subprocess.CompletedProcess[str], list[dict[str, str]]]:
+    """Run a command under the guard; give how it ended and every attempt to get out."""
+    report = folder / "attempts.json"
+    clean = {k: v for k, v in environment.items() if not k.startswith(GIVES_A_TEST_AWAY)}
+    words = [sys.executable, str(GUARD), str(report), *command]
+    done = subprocess.run(
+        words, cwd=cwd, env=clean, capture_output=True, text=True, check=False, timeout=280
+    )
+    assert report.exists(), done.stderr
+    return done, json.loads(report.read_text())
+
+
+@pytest.mark.e2e
+def test_the_guard_counts_every_way_out(tmp_path: Path) -> None:
+    """A grandchild's connection, name look-up and packet are each counted, and none gets out."""
+    inner = (
+        f"import subprocess, sys; sys.exit(subprocess.call([sys.executable, '-c', {CONTROL!r}]))"
+    )
+    done, attempts = guarded(
+        tmp_path, ["sh", "-c", f'"{sys.executable}" -c "$0"', inner], tmp_path, os.environ
+    )
+    assert (0, "") == (done.returncode, done.stderr)
+    places = [each["to"] for each in attempts]
+    assert {"192.0.2.1 port 443", "192.0.2.2 port 9", "2001:db8::1 port 443"} <= set(places)
+    assert [] != [place for place in places if "name look-up" in place or "resolver" in place]
+    assert [] == [
+        place
+        for place in places
+        if place.startswith("127.0.0.1 port") and ":" not in place and "look-up" not in place
+    ]
+
+
+@pytest.mark.e2e
+def test_the_main_job_tries_nothing(scratch: Path, state: State, tmp_path: Path) -> None:
+    """Landing, every step, DVC, Evidently's reports and MLflow's registry stay on this machine."""
+    environment = quiet.environment(state)
+    git(scratch, "config", "user.name", "test")
+    git(scratch, "config", "user.email", "test@localhost")
+    subprocess.run(
+        [sys.executable, "-m", "pipelines.cli", "init"], cwd=scratch, env=environment, check=True
+    )
+    done, attempts = guarded(tmp_path, ["sh", "-c", JOB], scratch, environment)
+    assert 0 == done.returncode, done.stderr
+    assert [] == attempts
+    events = state.lineage.read_text()
+    assert [] == [name for name in ("gate", "register") if f'"name":"{name}"' not in events]
