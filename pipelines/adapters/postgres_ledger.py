@@ -32,7 +32,8 @@ CREATE TABLE IF NOT EXISTS tile(
 ALTER TABLE tile ALTER COLUMN hashes SET STORAGE EXTERNAL;
 CREATE UNIQUE INDEX IF NOT EXISTS tile_root ON tile(level, n) INCLUDE (root);
 CREATE TABLE IF NOT EXISTS checkpoint(size bigint PRIMARY KEY, note text NOT NULL);
-CREATE TABLE IF NOT EXISTS cosigned(size bigint PRIMARY KEY, note text NOT NULL);
+CREATE TABLE IF NOT EXISTS cosigned(
+    size bigint NOT NULL, note text NOT NULL, PRIMARY KEY (size, note));
 CREATE OR REPLACE FUNCTION keep_newest_checkpoint() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN

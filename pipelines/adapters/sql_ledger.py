@@ -48,7 +48,8 @@ CREATE TABLE IF NOT EXISTS tile(
     level INTEGER NOT NULL, n INTEGER NOT NULL, root BLOB NOT NULL, hashes BLOB NOT NULL);
 CREATE UNIQUE INDEX IF NOT EXISTS tile_root ON tile(level, n, root);
 CREATE TABLE IF NOT EXISTS checkpoint(size INTEGER PRIMARY KEY, note TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS cosigned(size INTEGER PRIMARY KEY, note TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS cosigned(
+    size INTEGER NOT NULL, note TEXT NOT NULL, PRIMARY KEY (size, note));
 CREATE TRIGGER IF NOT EXISTS checkpoint_newest AFTER INSERT ON checkpoint BEGIN
     SELECT RAISE(ABORT, 'a checkpoint that goes back')
         WHERE EXISTS (SELECT 1 FROM checkpoint WHERE size > NEW.size);
@@ -123,7 +124,8 @@ class SqlReads:
         return [(seq, n) for key_id in key_ids for seq, n in self._fetch(query, (key_id,))]
 
     def cosigned(self) -> list[tuple[int, str]]:
-        return [(r[0], r[1]) for r in self._fetch("SELECT size, note FROM cosigned ORDER BY size")]
+        query = "SELECT size, note FROM cosigned ORDER BY size, LENGTH(note)"
+        return [(size, note) for size, note in self._fetch(query)]
 
     def raw(self, table: str, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         query = f"SELECT {', '.join(columns)} FROM {table} ORDER BY 1, 2"  # noqa: S608 - constants
@@ -222,7 +224,7 @@ class SqliteStore(SqlReads):
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def add_cosigned(self, size: int, note: str) -> None:
-        statement = "INSERT OR REPLACE INTO cosigned(size, note) VALUES (?, ?)"
+        statement = "INSERT OR IGNORE INTO cosigned(size, note) VALUES (?, ?)"
         with self.writing() as writing:
             writing.execute(statement, [(size, note)])
 

@@ -41,7 +41,7 @@ def create_secret(path: Path, text: str) -> None:
         _write(path, text)
     except FileExistsError:
         raise IntegrityBroken("a key file is there already", where=str(path)) from None
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def replace_secret(path: Path, text: str) -> None:
@@ -56,7 +56,7 @@ def replace_secret(path: Path, text: str) -> None:
     old = os.open(path, os.O_WRONLY)
     try:
         fresh.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
         os.pwrite(old, bytes(os.fstat(old).st_size), 0)
         os.fsync(old)
     finally:
@@ -93,7 +93,8 @@ def _write(path: Path, text: str) -> None:
         os.fsync(file.fileno())
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -29,7 +29,9 @@ def version(program: Path) -> float:
 class Cluster:
     """One PostgreSQL server in a folder, listening on a free port and a socket there."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, durable: bool = False) -> None:
+        """Start one; a durable one waits for the disk, others only outlive their processes."""
+        self.options = OPTIONS if durable else f"{OPTIONS} -c fsync=off"
         self.folder = folder
         self.data = folder / "data"
         self.programs = binaries()
@@ -48,7 +50,7 @@ class Cluster:
         return f"host={self.folder} port={self.port} user=owner dbname=postgres"
 
     def start(self) -> None:
-        options = f"-k {self.folder} -h 127.0.0.1 -p {self.port} {OPTIONS}"
+        options = f"-k {self.folder} -h 127.0.0.1 -p {self.port} {self.options}"
         log = str(self.data / "server.log")
         self.run("pg_ctl", "-D", str(self.data), "-w", "-l", log, "-o", options, "start")
 
