@@ -315,15 +315,16 @@ def test_the_result_reads_back_as_written(checkout: Checkout) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_memory_does_not_grow_with_the_file(checkout: Checkout, tmp_path: Path) -> None:
-    """300 MB of CSV are tested in less than 700 MB of memory, imports and all."""
+    """300 MB of CSV are tested in less than 450 MB of memory, imports and all."""
     import subprocess
     import sys
 
     path = checkout.landing / "a.csv"
     with path.open("w") as file:
         file.write(",".join(NAMES) + "\n")
-        for number in range(4_000_000):
+        for number in range(4_400_000):
             file.write(",".join(map(str, person(number, amount=number % 1000))) + "\n")
     checkout.settings(chunk_rows=50_000)
     code = (
@@ -340,5 +341,5 @@ def test_memory_does_not_grow_with_the_file(checkout: Checkout, tmp_path: Path) 
     )
     accepted, kilobytes = map(int, done.stdout.split())
     assert path.stat().st_size > 300e6
-    assert 4_000_000 == accepted
-    assert kilobytes < 700_000
+    assert 4_400_000 == accepted
+    assert kilobytes < 450_000
