@@ -30,6 +30,7 @@ class Trial:
 
     policy: Policy
     params_sha256: str
+    recipe_sha256: str
     candidate: Candidate
     split: Split
     champion: Champion | None
@@ -65,8 +66,7 @@ def _reasons(trial: Trial) -> Iterator[str]:
     yield from trial.problems
     if trial.champion is None:
         yield "there is no readable record of what the registry answered about the champion"
-    if trial.candidate.split_id != trial.split.id:
-        yield "the candidate was trained on another split"
+    yield from _of_another_origin(trial)
     named, known = set(trial.policy.checks), set(trial.known)
     if not trial.policy.gating:
         yield "the policy pack names no gating check"
@@ -76,6 +76,15 @@ def _reasons(trial: Trial) -> Iterator[str]:
         yield f"the policy names the check {name}, and no file provides it"
     for name in sorted(named & known):
         yield from _of_check(name, trial)
+
+
+def _of_another_origin(trial: Trial) -> Iterator[str]:
+    if trial.candidate.split_id != trial.split.id:
+        yield "the candidate was trained on another split"
+    if trial.candidate.snapshot_id != trial.split.snapshot_id:
+        yield "the candidate was trained on another snapshot"
+    if trial.candidate.params_sha256 != trial.recipe_sha256:
+        yield "the candidate was trained by another recipe"
 
 
 def _of_check(name: str, trial: Trial) -> Iterator[str]:
@@ -139,6 +148,7 @@ def trial_of(context: Context) -> Trial:
     return Trial(
         policy=policy,
         params_sha256=params.judged_sha256,
+        recipe_sha256=params.recipe.sha256,
         candidate=candidate,
         split=split,
         champion=champion,

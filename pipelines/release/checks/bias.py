@@ -159,18 +159,26 @@ def judge(case: Case, limits: Thresholds) -> Finding:
     there, lacking = gating(tuple(columns), limits)
     favourable = scores["favourable"].to_numpy(np.int64)
     tables = _tables(columns, favourable, scores["target"].to_numpy(np.int64))
-    rng, found, lines = case.rng(), list[Comparison](), list[Line]()
+    rng, found, nothing = case.rng(), list[Comparison](), list[Line]()
     for attribute, counts in tables.items():
         drawn = group_metrics.bootstrap(counts.table, settings.bootstrap_samples, rng)
-        gates = set(attribute.split(group_metrics.JOINED)) <= set(there)
         every = compare(attribute, counts, limits.min_group_size, drawn, settings.confidence)
-        mine = sorted(every, key=_goodness)
-        lines += [line(each, limits, gates, settings.confidence) for each in mine]
-        lines += [] if mine else [_nothing(attribute, counts, limits, gates)]
+        mine = list(every)
         found += mine
+        nothing += [] if mine else [_nothing(attribute, counts, limits, _gates(attribute, there))]
+    found.sort(key=_goodness)
+    lines = [
+        *nothing,
+        *(line(each, limits, _gates(each.attribute, there), settings.confidence) for each in found),
+    ]
     return Finding(
         tuple(lines), _evidence(found, tables, limits, lacking), _pictures(found, tables, limits)
     )
+
+
+def _gates(attribute: str, there: tuple[str, ...]) -> bool:
+    """Say whether every attribute of an intersection is one that gates."""
+    return set(attribute.split(group_metrics.JOINED)) <= set(there)
 
 
 def _tables(
@@ -206,8 +214,9 @@ def _labels(counts: GroupCounts) -> list[str]:
 def _said(found: Comparison, confidence: float) -> str:
     p = "" if np.isnan(found.p) else f", p={found.p:.2g}"
     small = ", a small group" if found.small else ""
+    between = " / " if group_metrics.JOINED in found.attribute else "/"
     return (
-        f"{found.group}/{found.reference} {WORDS[found.definition]} {found.value:.2f} "
+        f"{found.group}{between}{found.reference} {WORDS[found.definition]} {found.value:.2f} "
         f"({confidence * 100:.0f} % CI {found.low:.2f} to {found.high:.2f}, n={found.n}{p}{small})"
     )
 
@@ -232,11 +241,12 @@ def _nothing(attribute: str, counts: GroupCounts, limits: Thresholds, gates: boo
     )
 
 
-def _goodness(each: Comparison) -> float:
-    """Order comparisons with the worst first; an undefined one is the worst."""
+def _goodness(each: Comparison) -> tuple[bool, float]:
+    """Order comparisons: single attributes first, then the worst; an undefined one is the worst."""
+    crossed = group_metrics.JOINED in each.attribute
     if np.isnan(each.value):
-        return -np.inf
-    return each.value if each.definition == "selection_rate" else 1.0 - abs(each.value)
+        return crossed, -np.inf
+    return crossed, each.value if each.definition == "selection_rate" else 1.0 - abs(each.value)
 
 
 def _evidence(
