@@ -138,6 +138,7 @@ class _Moments:
     maximum: float = -math.inf
 
     def add(self, values: np.ndarray) -> None:
+        """Add a batch of values, none of them missing."""
         if not len(values):
             return
         count = len(values)
@@ -165,6 +166,7 @@ class _Tally:
     pairs: dict[tuple[tuple[str, str], ...], int] = field(default_factory=dict)
 
     def add(self, frame: pd.DataFrame) -> None:
+        """Count a batch of typed rows."""
         self.rows += len(frame)
         for each in self.contract.columns:
             values = frame[each.name]
@@ -200,6 +202,7 @@ class _Tally:
                 self.pairs[key] = self.pairs.get(key, 0) + int(count)
 
     def profile(self) -> Profile:
+        """Return what was counted."""
         return Profile(
             rows=self.rows,
             columns={each.name: self._column(each) for each in self.contract.columns},

@@ -77,6 +77,25 @@ def test_an_unfinished_object(checkout: Checkout, s3: object) -> None:
         checkout.ingest(from_s3("s3://landing/slow"))
 
 
+def test_an_object_that_is_replaced_while_it_is_copied(
+    checkout: Checkout, s3: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An object that its writer replaces in between is not taken."""
+    from s3fs import S3FileSystem
+
+    copy = S3FileSystem.get_file
+
+    def copy_then_replace(store: object, *words: object, **more: object) -> object:
+        done = copy(store, *words, **more)
+        s3.put_object(Bucket="landing", Key="busy/a.csv", Body=b"y")  # type: ignore[attr-defined]
+        return done
+
+    s3.put_object(Bucket="landing", Key="busy/a.csv", Body=b"x")  # type: ignore[attr-defined]
+    monkeypatch.setattr(S3FileSystem, "get_file", copy_then_replace)
+    with pytest.raises(Unavailable, match=r"still being written \(a\.csv\)"):
+        checkout.ingest(from_s3("s3://landing/busy"))
+
+
 def test_a_store_that_does_not_answer(
     checkout: Checkout, s3: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -103,6 +103,16 @@ def test_a_row_of_another_width_is_refused_whole(checkout: Checkout) -> None:
     assert '["more"]' == row["_extra"]
 
 
+@pytest.mark.parametrize("column", ["person", "good"])
+def test_a_subject_and_a_target_are_always_needed(checkout: Checkout, column: str) -> None:
+    """A row without its person or its outcome is refused though the contract does not ask."""
+    text = checkout.layout.contract.read_text()
+    checkout.layout.contract.write_text(text.replace("        required: true\n", ""))
+    checkout.csv([*GOOD, person(10, **{column: ""})])
+    checkout.validate()
+    assert {11: [("required", column)]} == reasons(checkout)
+
+
 def test_a_bad_row_does_not_fail_the_step(checkout: Checkout) -> None:
     """As long as no more than the share of params.yaml is refused, the result may go on."""
     checkout.settings(max_refused_share=0.1)
