@@ -55,7 +55,7 @@ def lineage(identity: str, svg: str | None, as_json: bool) -> None:
     if svg:
         Path(svg).write_text(draw(found), encoding="utf-8")
         voice.note(f"wrote {svg}")
-    voice.result(rows(found), as_json=as_json)
+    voice.result(rows(found, full=as_json), as_json=as_json)
 
 
 @click.command()
