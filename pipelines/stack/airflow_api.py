@@ -25,6 +25,7 @@ CALL_SECONDS = 60.0
 PAGE = 100
 LOOK_SECONDS = 0.5
 ENDED = ("success", "failed")
+PARKED = "awaiting_input"
 ALL = "~"
 APPROVE, REJECT = "Approve", "Reject"
 RETRY = "try again; if it stays: clew doctor"
@@ -110,11 +111,16 @@ class Airflow:
         )
 
     def questions(self, dag: str = ALL, run_id: str = ALL) -> tuple[Question, ...]:
-        """Return every task that waits for a person's answer."""
+        """Return every task that waits for a person's answer.
+
+        A question that is written while its task has not parked yet is left out: on SQLite,
+        which locks no rows, an answer in that moment would be kept and never acted on.
+        """
         path = f"dags/{_part(dag)}/dagRuns/{_part(run_id)}/hitlDetails"
         return tuple(
             _question(one)
             for one in self._pages(path, "hitl_details", {"response_received": "false"})
+            if one["task_instance"]["state"] == PARKED
         )
 
     def answer(self, question: Question, choice: str, reason: str) -> str:

@@ -82,8 +82,13 @@ def _database(state: State, settings: Settings) -> dict[str, str]:
 
 
 def _pace() -> dict[str, str]:
-    """Return how often Airflow looks: the delays between tasks, and until a lost one is noticed."""
+    """Return how often Airflow looks: the delays between tasks, and until a lost one is noticed.
+
+    A task bears about two minutes without the server it reports to: longer than a restart.
+    """
     return {
+        "workers.execution_api_retries": "15",
+        "workers.execution_api_retry_wait_max": "10.0",
         "scheduler.scheduler_idle_sleep_time": "0.1",
         "scheduler.orphaned_tasks_check_interval": "30.0",
         "scheduler.scheduler_health_check_threshold": "30",

@@ -147,6 +147,27 @@ def test_lists_are_read_to_their_end(serve: Serve) -> None:
     assert ["limit=100&offset=0", "limit=100&offset=100"] == [q for p, q in asked if path in p]
 
 
+def test_a_question_is_told_only_once_its_task_has_parked(serve: Serve) -> None:
+    """An answer to a task that has not parked yet could be lost, so it is not offered."""
+    asked = [
+        {
+            "subject": "May it?",
+            "options": ["Approve", "Reject"],
+            "task_instance": {
+                "dag_id": "dag",
+                "dag_run_id": state,
+                "task_id": "approve",
+                "map_index": -1,
+                "state": state,
+            },
+        }
+        for state in ("running", "awaiting_input", "queued")
+    ]
+    path = "/api/v2/dags/~/dagRuns/~/hitlDetails"
+    api, _ = serve({path: [(200, {"hitl_details": asked, "total_entries": 3})]})
+    assert ["awaiting_input"] == [question.run_id for question in api.questions()]
+
+
 def test_a_run_that_does_not_end_is_unavailable(serve: Serve) -> None:
     """Waiting has an end, and says in which state the run was left."""
     run = {"dag_id": "dag", "dag_run_id": "run", "state": "running"}
