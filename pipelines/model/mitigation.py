@@ -11,8 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
-from math import comb
 
 import numpy as np
 import pandas as pd
@@ -48,49 +46,57 @@ class Fit:
         return min(self.ratios.values(), default=float("nan"))
 
 
-def pooled(
-    groups: NDArray[np.str_], favourable: NDArray[np.int64], min_size: int
-) -> tuple[NDArray[np.str_], tuple[str, ...]]:
-    """Return each row's group for the constraint, and the groups that get pressure.
+@dataclass(frozen=True, slots=True, eq=False)
+class Pressure:
+    """Who is pressed: each row's group for the constraint, and each pressed group's direction.
+
+    Directions are positive and sum to 1.
+    """
+
+    groups: NDArray[np.str_]
+    directions: Multipliers
+
+
+def pressure(groups: NDArray[np.str_], favourable: NDArray[np.int64], min_size: int) -> Pressure:
+    """Return which groups are pressed, and how much against one another.
 
     The reference is the group with the highest favourable share; groups too small to be judged and
-    people of unknown group count as the reference. Raises DataRefused with fewer than two groups.
+    people of unknown group count as the reference. A multiplier works on a person as multiplier /
+    group share, so a direction is the group's share times its lag behind the reference: the
+    pressure on a person grows with how far the own group lags. Raises DataRefused when there are
+    no two groups to compare, or none lags.
     """
     counts = group_metrics.count(groups, np.ones_like(favourable), favourable)
-    eligible = counts.eligible(min_size)
-    if eligible.sum() < 2:  # noqa: PLR2004 - a gap needs two groups
+    large = counts.eligible(min_size)
+    shares = np.where(large, group_metrics.base_rate(counts.table), -1.0)
+    reference = int(np.argmax(shares))
+    lag = np.where(large, shares[reference] - shares, 0.0) * counts.sizes
+    if not lag.sum() > 0:
         raise DataRefused(
-            "the training part has fewer than two groups that are large enough to compare",
-            observed=int(eligible.sum()),
-            expected=f"two groups of {min_size} people",
+            "the training part has no two large groups of which one lags behind the other",
+            observed=f"{int(large.sum())} groups of at least {min_size} people",
             hint="lower candidates.*.mitigation.min_group_size, or take the mitigation out",
         )
-    shares = np.where(eligible, group_metrics.base_rate(counts.table), -1.0)
-    reference = counts.names[int(np.argmax(shares))]
-    pressed = [
-        name
-        for name, large in zip(counts.names, eligible, strict=True)
-        if large and name != reference
-    ]
-    return np.where(np.isin(groups, pressed), groups, reference), tuple(pressed)
+    directions = {
+        name: float(each / lag.sum()) for name, each in zip(counts.names, lag, strict=True) if each
+    }
+    pooled = np.where(np.isin(groups, list(directions)), groups, counts.names[reference])
+    return Pressure(pooled, directions)
 
 
-def lattice(pressed: Sequence[str], size: int, limit: float) -> tuple[Multipliers, ...]:
-    """Return at most `size` vectors of multipliers >= 0 whose sum is at most `limit`, evenly apart.
+def path(directions: Multipliers, size: int, limit: float) -> tuple[Multipliers, ...]:
+    """Return `size` vectors of multipliers along the directions; their sums go from 0 to `limit`.
 
-    The first is all zero: the fit that nothing presses. There are C(units + k, k) lattice points
-    with k groups, and `units` is the largest number of steps that stays within `size`.
+    The first is the fit that nothing presses. One line instead of a grid over all groups: fewer
+    fits to choose from, so less of the choice is luck, and a trade-off that can be read as a curve.
     """
-    if size < 1 or not limit > 0:
+    if size < 2 or not limit > 0:  # noqa: PLR2004 - a line has two ends
         raise BadRequest(
-            "a grid needs a size and a positive limit", where="params.yaml: candidates"
+            "a search needs a grid_size of at least 2 and a grid_limit above 0",
+            where="params.yaml: candidates: mitigation",
         )
-    dimensions, units = len(pressed), 0
-    while comb(units + 1 + dimensions, dimensions) <= size:
-        units += 1
-    points = (p for p in product(range(units + 1), repeat=dimensions) if sum(p) <= units)
-    step = limit / max(units, 1)
-    return tuple(dict(zip(pressed, (step * n for n in point), strict=True)) for point in points)
+    sums = np.linspace(0.0, limit, size)
+    return tuple({name: float(s * part) for name, part in directions.items()} for s in sums)
 
 
 def fits(
@@ -101,7 +107,7 @@ def fits(
     groups: NDArray[np.str_],
     multipliers: Sequence[Multipliers],
 ) -> list[ClassifierMixin]:
-    """Return one fitted estimator per vector of multipliers; `groups` as `pooled` gives them.
+    """Return one fitted estimator per vector of multipliers; `groups` as `pressure` gives them.
 
     Raises BadRequest when a vector leaves one label only: its limit is too high.
     """

@@ -96,9 +96,10 @@ def _rows(
         return Rows(frame, favourable, people, alike), named, ({},)
     mitigation.check_attribute(settings, tuple(named))
     of_attribute = named[settings.attribute]
-    pooled, pressed = mitigation.pooled(of_attribute, favourable, settings.min_group_size)
-    grid = mitigation.lattice(pressed, settings.grid_size, settings.grid_limit)
-    return Rows(frame, favourable, people, pooled), {settings.attribute: of_attribute}, grid
+    found = mitigation.pressure(of_attribute, favourable, settings.min_group_size)
+    multipliers = mitigation.path(found.directions, settings.grid_size, settings.grid_limit)
+    rows = Rows(frame, favourable, people, found.groups)
+    return rows, {settings.attribute: of_attribute}, multipliers
 
 
 def _fit(
