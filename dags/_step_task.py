@@ -46,9 +46,9 @@ NO_RETRY = {"retries": 0}
 class ClewTask(BaseOperator):
     """Run ``clew task <words>`` in a process of its own and return the JSON object it prints.
 
-    `words` and `skip` are templates; a word that comes out empty is left out. A `skip` that is not empty skips the task for that reason,
-    and so does an answer with a ``skipped`` reason. `report` is the path of the report that the
-    task's page links to, among the files of the MLflow run.
+    `words` and `skip` are templates; a word that comes out empty is left out. A `skip` that does
+    not come out empty skips the task for that reason, and so does an answer's ``skipped``.
+    `report` is the path, among the files of the MLflow run, of the report that the page links to.
     """
 
     template_fields = ("words", "skip")

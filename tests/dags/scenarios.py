@@ -1,0 +1,97 @@
+"""What is tried on the DAGs: the form's fields, and what each command of the stand-in answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+VERDICT = "f" * 64
+REGISTERED = {"run": "r", "model_name": "m", "version": "7", "verdict": VERDICT, "passed": True}
+LOGGED = REGISTERED | {"version": None, "passed": False}
+BLOCKED = {
+    "check bias": {"exit": 4, "stderr": ["clew: the check bias blocks: fail"]},
+    "step gate": {"exit": 4, "answer": {"commit": "after-gate", "refused": True}},
+    "register": {"answer": LOGGED},
+}
+PASSED = {
+    "begin": {"answer": {"run": "r"}},
+    "step gate": {"answer": {"commit": "after-gate"}},
+    "register": {"answer": REGISTERED},
+}
+PLANNED = {"version": "7", "verdict": VERDICT, "approval_required": False}
+
+
+def train(answers: dict[str, Any], **conf: object) -> dict[str, Any]:
+    """Return a training on given data."""
+    return {"dag": "train_model", "conf": {"data": "abc"} | conf, "answers": answers}
+
+
+def prepare(answers: dict[str, Any], **conf: object) -> dict[str, Any]:
+    """Return a preparation of data."""
+    return {"dag": "prepare_data", "conf": conf, "answers": answers}
+
+
+def promote(answers: dict[str, Any], **conf: object) -> dict[str, Any]:
+    """Return a promotion of version 7."""
+    return {"dag": "promote_model", "conf": {"version": "7"} | conf, "answers": answers}
+
+
+def landed(snapshot: str) -> dict[str, Any]:
+    """Return the answers of a run that pins this snapshot."""
+    return {
+        "begin": {"answer": {"run": "r"}},
+        "snapshot": {"answer": {"snapshot": snapshot}},
+    }
+
+
+# In this order: what was announced before counts.
+SCENARIOS: dict[str, dict[str, Any]] = {
+    "no snapshot yet": {"dag": "train_model", "conf": {}},
+    "new data": prepare(landed("one")),
+    "the same data": prepare(landed("one")),
+    "other data": prepare(landed("two"), location="/elsewhere"),
+    "nothing landed": prepare({"ingest": {"answer": {"skipped": "nothing landed"}}}),
+    "refused data": prepare({"step validate": {"exit": 3, "stderr": ["clew: refused"]}}),
+    "passed": {"dag": "train_model", "conf": {"candidate": "fair"}, "answers": PASSED},
+    "blocked": train(BLOCKED),
+    "blocked dry run": train(BLOCKED, dry_run=True),
+    "passed dry run": train(PASSED, dry_run=True),
+    "unavailable, then broken": train(
+        {"step split": [{"exit": 6}, {}], "step train": {"exit": 1, "stderr": ["clew: a bug"]}}
+    ),
+    "no verdict": train({"step gate": {"exit": 5}, "register": {"exit": 7}}),
+    "mistyped field": train(PASSED, candidat="fair"),
+    "low tier": promote(
+        {
+            "plan": {"answer": PLANNED},
+            "promote": {"answer": {"promotion": "p", "version": "7"}},
+        }
+    ),
+    "champion already": promote({"plan": {"answer": {"skipped": "the champion already"}}}),
+    "blocked version": promote({"plan": {"exit": 4}}),
+    "no version": {"dag": "promote_model", "conf": {}},
+}
+
+# What is typed into a form: the DAG, the fields, and whether they are taken.
+TYPED: list[tuple[str, dict[str, object], bool]] = [
+    ("train_model", {"candidate": None, "data": None, "policy": None, "dry_run": False}, True),
+    ("train_model", {"candidate": "naive", "dry_run": True}, True),
+    ("train_model", {"candidate": "nosuch"}, False),
+    ("train_model", {"candidate": ""}, False),
+    ("train_model", {"policy": "us-mortgage-2026-11"}, True),
+    ("train_model", {"policy": "../params"}, False),
+    ("train_model", {"data": "prepare_data__manual__2026-11-22"}, True),
+    ("train_model", {"data": "--code=evil"}, False),
+    ("train_model", {"data": "abc def"}, False),
+    ("train_model", {"dry_run": "yes"}, False),
+    ("train_model", {"dry_run": None}, False),
+    ("prepare_data", {"location": None}, True),
+    ("prepare_data", {"location": "s3://bucket/prefix"}, True),
+    ("prepare_data", {"location": "/srv/landing"}, True),
+    ("prepare_data", {"location": "landing"}, False),
+    ("prepare_data", {"location": ""}, False),
+    ("promote_model", {"version": "12"}, True),
+    ("promote_model", {"version": "0"}, False),
+    ("promote_model", {"version": 12}, False),
+    ("promote_model", {"version": "latest"}, False),
+]
+FORMS = [[dag, fields] for dag, fields, _ in TYPED]
