@@ -16,13 +16,17 @@ from pipelines.data.schema import DIGEST, digests
 BUCKETS = 64
 
 
-def find(chunks: Iterable[pa.Table], columns: Sequence[Column]) -> dict[str, np.ndarray]:
+def find(
+    chunks: Iterable[pa.Table], columns: Sequence[Column], scratch: Path
+) -> dict[str, np.ndarray]:
     """Return for each column the digests that occur more than once among all chunks.
 
     Digests go to bucket files by their first byte and each bucket is counted alone, so memory
-    holds a 64th of them. Which of two rows is the right one is not known: both are refused.
+    holds a 64th of them; the files stand within `scratch` meanwhile. Which of two rows is the
+    right one is not known: both are refused.
     """
-    with tempfile.TemporaryDirectory(prefix="clew-unique-") as folder:
+    scratch.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="unique-", dir=scratch) as folder:
         homes = {column.name: Path(folder) / str(at) for at, column in enumerate(columns)}
         for home in homes.values():
             home.mkdir()

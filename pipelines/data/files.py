@@ -7,6 +7,7 @@ from pathlib import Path
 from pipelines.layout import Layout
 
 ROW = "_row"
+PLACE = ("_file", "_line", "_whole", "_extra")
 
 
 def valid_part(layout: Layout, number: int) -> Path:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from html import escape
-from typing import TYPE_CHECKING
 
 from pipelines.contract import Column, Contract
 from pipelines.data import files
+from pipelines.data.result import Broken, ColumnResult, Validation
 from pipelines.layout import Layout
-
-if TYPE_CHECKING:
-    from pipelines.data.validate import Broken, ColumnResult, Validation
 
 LINE, NAMES, BAR, STRIP, GAP, TOP = 18, 190, 220, 300, 90, 44
 WIDTH = NAMES + BAR + GAP + STRIP + GAP + GAP

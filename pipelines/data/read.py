@@ -14,14 +14,12 @@ from pathlib import Path
 from typing import Any, NoReturn, Self
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from pipelines.data.files import ROW
+from pipelines.data import parquet
+from pipelines.data.files import PLACE, ROW
 from pipelines.errors import BadRequest, DataRefused
 
 FORMATS = {".csv": "csv", ".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl"}
-PLACE = (ROW, "_file", "_line", "_whole", "_extra")
 Row = tuple[int | None, bool, str | None, Sequence[str | None]]
 
 
@@ -39,7 +37,7 @@ def names(path: Path, encoding: str) -> list[str]:
     """Return the column names a file holds, duplicates kept; for JSON Lines, of all its objects."""
     kind = format_of(path)
     if kind == "parquet":
-        return list(_parquet_file(path).schema_arrow.names)
+        return parquet.names(path)
     with _text(path, encoding) as lines:
         if kind == "csv":
             return next(lines.csv_rows(), [])
@@ -68,7 +66,7 @@ def _file_chunks(
 ) -> Iterator[pa.Table]:
     kind = format_of(path)
     if kind == "parquet":
-        yield from _parquet(path, columns, size)
+        yield from parquet.chunks(path, columns, size)
         return
     with _text(path, encoding) as lines:
         rows = _csv(lines, columns) if kind == "csv" else _jsonl(lines, columns)
@@ -91,7 +89,7 @@ def _table(name: str, block: list[Row], columns: Sequence[str]) -> pa.Table:
         pa.array(whole, pa.bool_()),
         pa.array(extra, pa.string()),
     ]
-    return pa.table([*place, *texts], names=[*PLACE[1:], *columns])
+    return pa.table([*place, *texts], names=[*PLACE, *columns])
 
 
 def _csv(lines: _Lines, columns: Sequence[str]) -> Iterator[Row]:
@@ -199,53 +197,3 @@ def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _no_constant(_: str) -> NoReturn:
     raise ValueError
-
-
-def _parquet_file(path: Path) -> pq.ParquetFile:
-    try:
-        return pq.ParquetFile(path)
-    except (pa.ArrowException, OSError):
-        raise DataRefused("a file is not readable as Parquet", where=path.name) from None
-
-
-def _parquet(path: Path, columns: Sequence[str], size: int) -> Iterator[pa.Table]:
-    file = _parquet_file(path)
-    try:
-        for batch in file.iter_batches(batch_size=size, columns=list(columns)):
-            count = batch.num_rows
-            place = [
-                pa.array([path.name] * count, pa.string()),
-                pa.nulls(count, pa.int64()),
-                pa.array([True] * count, pa.bool_()),
-                pa.nulls(count, pa.string()),
-            ]
-            texts = [_column_text(batch.column(name), path.name, name) for name in columns]
-            yield pa.table([*place, *texts], names=[*PLACE[1:], *columns])
-    except (pa.ArrowException, OSError):
-        raise DataRefused("a file is not readable as Parquet", where=path.name) from None
-
-
-def _column_text(values: pa.Array, file: str, name: str) -> pa.Array:
-    if pa.types.is_dictionary(values.type):
-        values = values.dictionary_decode()
-    if pa.types.is_floating(values.type):
-        values = values.cast(pa.float64())  # a float32's own text is another number
-        values = pc.if_else(pc.is_nan(values), pa.scalar(None, pa.float64()), values)
-    if pa.types.is_timestamp(values.type):
-        values = _microseconds(values)
-    try:
-        text = values.cast(pa.string())
-    except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
-        raise DataRefused(
-            "a Parquet column of a type without a text form",
-            where=f"{file}: {name}",
-            observed=str(values.type),
-        ) from None
-    return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
-
-
-def _microseconds(values: pa.Array) -> pa.Array:
-    try:
-        return values.cast(pa.timestamp("us", values.type.tz))
-    except pa.ArrowInvalid:
-        return values  # finer than a timestamp here can be: its text will not parse

@@ -14,6 +14,7 @@ from pipelines.canonical import canonical_json, sha256_file
 from pipelines.contract import Contract
 from pipelines.contract import read as read_contract
 from pipelines.data import cast, files, profile, validate
+from pipelines.data.result import Validation
 from pipelines.errors import IntegrityBroken
 from pipelines.layout import Layout
 from pipelines.ports import Context
@@ -66,11 +67,11 @@ def _same(what: str, observed: object, expected: object) -> None:
         )
 
 
-def _judged(layout: Layout, landed: Landed, contract: Contract) -> validate.Validation:
+def _judged(layout: Layout, landed: Landed, contract: Contract) -> Validation:
     refusal = validate.refusal(layout)
     if refusal:
         raise refusal
-    result = read_json(files.validation(layout), validate.Validation)
+    result = read_json(files.validation(layout), Validation)
     _same("landing", result.landed_id, landed.id)
     _same("contract", result.contract_sha256, contract.sha256)
     return result

@@ -293,7 +293,9 @@ def test_the_ends_of_a_range_of_ids_are_not_told(checkout: Checkout) -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.sampled_from(["a", "b", "c", "d", "e", "f", "g"]), max_size=12))
-def test_duplicates_are_found_as_a_set_finds_them(letters: list[str]) -> None:
+def test_duplicates_are_found_as_a_set_finds_them(
+    tmp_path_factory: pytest.TempPathFactory, letters: list[str]
+) -> None:
     """What counting in memory calls a duplicate is one by digests in buckets, and nothing else."""
     import pyarrow as pa
 
@@ -301,7 +303,7 @@ def test_duplicates_are_found_as_a_set_finds_them(letters: list[str]) -> None:
 
     column = Column(name="x", role="feature", kind="string", unique=True)
     chunks = [pa.table({"x": [letter]}) for letter in letters]
-    found = duplicates.find(chunks, [column])["x"]
+    found = duplicates.find(chunks, [column], tmp_path_factory.mktemp("scratch"))["x"]
     twice = sorted({letter for letter in letters if letters.count(letter) > 1})
     assert sorted(schema.digests(pa.array(twice, pa.string())).tolist()) == sorted(found.tolist())
 
