@@ -16,17 +16,17 @@ from pipelines.canonical import canonical_json, sha256_file
 from pipelines.contract import Band, Column, Contract, Protected
 from pipelines.data import cast, files
 from pipelines.data import profile as profiles
-from pipelines.data.groups import groups
-from pipelines.data.validate import Validation
-from pipelines.layout import Evaluation as EvaluationFiles
+from pipelines.data.result import Validation
 from pipelines.layout import Layout, Model, State
-from pipelines.model import estimators, group_metrics, score, store
+from pipelines.model import evaluate, train
 from pipelines.params import Params
 from pipelines.params import read as read_params
 from pipelines.ports import Context, Run
-from pipelines.records import Candidate, Champion, Evaluation, Part, Snapshot, Split
+from pipelines.records import Candidate, Champion, Part, Snapshot, Split
+from pipelines.release import checks as catalogue
+from pipelines.release import policy as packs
 from pipelines.release.checks._case import Case
-from pipelines.typed import plain
+from pipelines.typed import plain, read_json
 from tests.conftest import ROOT, git
 
 PACK = "test-2026-11"
@@ -157,8 +157,40 @@ class World:
         run = Run("r1", commit)
         return Context(self.layout, self.state, _no_registry, run)
 
-    def case(self, candidate: Candidate, split: Split, champion: Champion) -> Case:
-        return Case(self.layout, self.state, CONTRACT, self.params, candidate, split, champion)
+    @property
+    def case(self) -> Case:
+        return Case(
+            layout=self.layout,
+            state=self.state,
+            contract=CONTRACT,
+            params=self.params,
+            candidate=self.candidate,
+            split=read_json(self.layout.split_record, Split),
+            champion=read_json(self.layout.champion_record, Champion),
+        )
+
+    def limits(self, check: str) -> Any:
+        """Return the pack's thresholds of one check."""
+        policy = packs.read(self.layout, PACK)
+        return packs.thresholds(policy, check, catalogue.load(check).thresholds)
+
+    def crown(self) -> None:
+        """Make a copy of the candidate the champion."""
+        shutil.rmtree(self.layout.champion, ignore_errors=True)
+        shutil.copytree(self.layout.candidate, self.layout.champion)
+        shutil.copyfile(files.profile(self.layout), self.layout.champion_profile)
+        candidate = self.candidate
+        Champion(
+            state="version",
+            model_name=MODEL_NAME,
+            version="1",
+            candidate_id=candidate.id,
+            model_sha256=candidate.model_sha256,
+        ).write(self.layout.champion_record)
+
+    @property
+    def candidate(self) -> Candidate:
+        return read_json(Model(self.layout.candidate).record, Candidate)
 
 
 def _no_registry(model_name: str) -> Any:
@@ -171,12 +203,12 @@ def make(folder: Path, state: State, frame: pd.DataFrame | None = None) -> World
     write_committed(layout)
     rows = applicants(1600, 1) if frame is None else frame
     snapshot = write_snapshot(layout, rows)
-    split = write_split(layout, rows, snapshot)
-    candidate = write_candidate(layout.candidate, layout, split, snapshot)
-    write_evaluation(layout, candidate, split)
-    layout.champion.mkdir(parents=True, exist_ok=True)
+    write_split(layout, rows, snapshot)
+    world = World(layout, state)
+    train.run(world.context)
+    evaluate.run(world.context)
     Champion(state="none", model_name=MODEL_NAME).write(layout.champion_record)
-    return World(layout, state)
+    return world
 
 
 def write_committed(layout: Layout) -> None:
@@ -251,63 +283,3 @@ def write_split(layout: Layout, rows: pd.DataFrame, snapshot: Snapshot) -> Split
     split = Split(snapshot_id=snapshot.id, params_sha256="split", parts=parts)
     split.write(layout.split_record)
     return split
-
-
-def write_candidate(folder: Path, layout: Layout, split: Split, snapshot: Snapshot) -> Candidate:
-    """Fit a real model on the training part and store it with its record."""
-    recipe = read_params(layout.params).recipe
-    rows = cast.frame(pq.read_table(layout.split_rows("train")))
-    columns = estimators.inputs(CONTRACT, recipe)
-    prepared, inputs = estimators.fit_columns(columns, rows, "linear")
-    fitted = estimators.classifier_for(recipe, [0] * inputs.shape[1])
-    fitted.fit(inputs, rows["paid"].to_numpy(dtype=int))
-    digest = store.save(estimators.assemble(prepared, fitted), Model(folder).model)
-    margins = estimator_margins(folder, digest, rows)
-    candidate = Candidate(
-        recipe="plain",
-        estimator=recipe.estimator,
-        model_sha256=digest,
-        split_id=split.id,
-        snapshot_id=snapshot.id,
-        params_sha256=recipe.sha256,
-        environment_id="environment",
-        features=tuple(column.name for column in columns),
-        threshold=float(np.quantile(margins, 1.0 - recipe.approval_rate)).hex(),
-        margin="linear",
-    )
-    candidate.write(Model(folder).record)
-    return candidate
-
-
-def estimator_margins(folder: Path, digest: str, rows: pd.DataFrame) -> np.ndarray:
-    return score.margins(store.load(Model(folder).model, digest), rows, "linear")
-
-
-def write_evaluation(layout: Layout, candidate: Candidate, split: Split) -> None:
-    """Score the test part and write the scores with their record."""
-    rows = cast.frame(pq.read_table(layout.split_rows("test")))
-    margins = estimator_margins(layout.candidate, candidate.model_sha256, rows)
-    named = groups(rows, CONTRACT)
-    scores = pd.DataFrame(
-        {
-            "row": rows["_row"].to_numpy(),
-            "margin": margins,
-            "probability": score.probabilities(margins),
-            "favourable": (margins >= float.fromhex(candidate.threshold)).astype(int),
-            "target": rows["paid"].to_numpy(dtype=int),
-            **{group_metrics.GROUP_COLUMN + str(name): named[name].to_numpy() for name in named},
-        }
-    )
-    store_scores(layout, candidate, split, scores)
-
-
-def store_scores(layout: Layout, candidate: Candidate, split: Split, scores: pd.DataFrame) -> None:
-    layout.evaluation.mkdir(parents=True, exist_ok=True)
-    evaluation = EvaluationFiles(layout.evaluation)
-    scores.to_parquet(evaluation.scores, index=False)
-    Evaluation(
-        candidate_id=candidate.id,
-        test_sha256=split.parts["test"].sha256,
-        scores_sha256=sha256_file(evaluation.scores),
-        metrics_sha256="metrics",
-    ).write(evaluation.record)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -18,12 +18,14 @@ from pipelines.data.snapshot import frames
 from pipelines.errors import IntegrityBroken
 from pipelines.layout import Evaluation as EvaluationFiles
 from pipelines.layout import Layout, State
+from pipelines.model import parts
 from pipelines.params import Params
 from pipelines.records import Candidate, Champion, Evaluation, Json, Outcome, Split
 from pipelines.typed import read_json
 
 WORST_FIRST: tuple[Outcome, ...] = ("error", "fail", "not-enough-data", "pass")
-TEST, TRAIN = "test", "train"
+TEST: Literal["test"] = "test"
+TRAIN: Literal["train"] = "train"
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,9 @@ class Case:
         _same("the scores were changed", sha256_file(files.scores), record.scores_sha256)
         return pd.read_parquet(files.scores)
 
-    def rows(self, part: str) -> pd.DataFrame:
-        """Return one part of the split."""
-        return pd.concat(self.frames(part), ignore_index=True)
+    def rows(self, part: Literal["train", "test"]) -> pd.DataFrame:
+        """Return one part of the split, checked against its digest."""
+        return parts.read(self.layout, self.split, part)
 
     def frames(self, part: str) -> Iterator[pd.DataFrame]:
         """Yield the rows of one part, checked against its digest, a row group at a time."""
@@ -64,9 +66,7 @@ class Case:
 
     def favourable(self, rows: pd.DataFrame) -> NDArray[np.int64]:
         """Return, per row, 1 where the target has its favourable value, else 0."""
-        target = self.contract.target
-        matches = rows[target.name] == target.favourable
-        return np.asarray(matches.to_numpy(dtype=np.int64, na_value=0), dtype=np.int64)
+        return parts.favourable(rows, self.contract)
 
     def rng(self) -> np.random.Generator:
         """Return a generator seeded by params: the same case gives the same numbers."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pipelines.data import files
-from pipelines.data.validate import Validation
+from pipelines.data.result import Validation
 from pipelines.errors import IntegrityBroken
 from pipelines.records import Candidate, Json, Snapshot, Split
 from pipelines.release.checks._case import Case, Finding, Line, Table
