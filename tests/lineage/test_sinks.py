@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import resource
@@ -80,6 +81,21 @@ def test_parallel_writers_keep_lines_whole(tmp_path: Path) -> None:
     found = {(each["writer"], each["number"]) for each in lines(path)}
     assert {(str(writer), number) for writer in range(4) for number in range(50)} == found
     assert 200 == len(lines(path))
+
+
+def test_a_writer_waits_for_the_lock(tmp_path: Path) -> None:
+    """While another process may still take its half line back, no line is added behind it."""
+    path = tmp_path / "events.jsonl"
+    path.touch()
+    writer = threading.Thread(target=FileLineage(path).emit, args=({"number": 1},))
+    with path.open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        writer.start()
+        writer.join(timeout=0.5)
+        assert writer.is_alive()
+        assert b"" == path.read_bytes()
+    writer.join(timeout=30)
+    assert [{"number": 1}] == lines(path)
 
 
 def test_the_file_is_private(tmp_path: Path) -> None:
