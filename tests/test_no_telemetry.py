@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -47,7 +48,7 @@ mlflow.create_experiment("e")
 time.sleep(3)
 """
 LONGEST = 880
-FASTER = {"grid_size: 41": "grid_size: 5", "bootstrap_samples: 2000": "bootstrap_samples: 100"}
+FASTER = {r"grid_size: \d+": "grid_size: 5", r"bootstrap_samples: \d+": "bootstrap_samples: 100"}
 READ_BY = {
     "DO_NOT_TRACK": ("evidently/telemetry.py", "mlflow/telemetry/utils.py"),
     "ITERATIVE_DO_NOT_TRACK": ("iterative_telemetry/__init__.py",),
@@ -143,8 +144,8 @@ def test_the_main_job_tries_nothing(scratch: Path, state: State, tmp_path: Path)
     git(scratch, "config", "user.email", "test@localhost")
     text = (scratch / "params.yaml").read_text()
     for slow, fast in FASTER.items():
-        assert slow in text
-        text = text.replace(slow, fast)
+        text, count = re.subn(slow, fast, text)
+        assert count > 0
     (scratch / "params.yaml").write_text(text)
     git(scratch, "commit", "--quiet", "--all", "--message", "less of the same")
     subprocess.run(
