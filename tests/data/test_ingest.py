@@ -213,6 +213,17 @@ def test_a_file_that_cannot_be_read(checkout: Checkout, name: str, content: byte
     assert "P1" not in message
 
 
+@pytest.mark.parametrize("cell", ['"P9"9', '"P9'])
+def test_quotes_that_do_not_add_up(checkout: Checkout, cell: str) -> None:
+    """A quote within a field, or one never closed, refuses the file with its line."""
+    path = checkout.csv(ROWS)
+    row = ",".join(map(str, person(9)))
+    path.write_text(path.read_text() + row.replace("P0009", cell) + "\n")
+    message = refused(checkout)
+    assert "not readable as CSV (a.csv: line 8)" in message
+    assert "P9" not in message
+
+
 def test_a_truncated_parquet_file(checkout: Checkout) -> None:
     """A Parquet file whose pages are damaged is refused though its footer is whole."""
     path = checkout.landing / "a.parquet"

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -18,6 +22,18 @@ from pipelines.layout import Layout
 from pipelines.typed import read_json
 from tests.data.conftest import NAMES, Checkout, person
 
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = """
+import resource
+from pathlib import Path
+from pipelines import wiring
+from pipelines.data import ingest, validate
+from pipelines.layout import Layout, State
+context = wiring.context(Layout(Path("{root}")), State(Path("{home}")))
+ingest.run(context)
+print(validate.run(context).accepted)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
 GOOD = [person(number) for number in range(10)]
 
 
@@ -326,30 +342,45 @@ def test_the_result_reads_back_as_written(checkout: Checkout) -> None:
     assert result.id == again.id
 
 
+def test_a_killed_validation_lets_nothing_go_on(checkout: Checkout) -> None:
+    """After a kill in the middle there is no result, so no snapshot; the next run is whole."""
+    checkout.csv(GOOD)
+    checkout.validate()
+    checkout.csv([person(number) for number in range(400)])
+    checkout.ingest()
+    checkout.settings(chunk_rows=1)
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            PROGRAM.format(root=checkout.layout.root, home=checkout.landing.parent),
+        ],
+        cwd=ROOT,
+    )
+    while process.poll() is None and len(files.valid_parts(checkout.layout)) < 5:
+        time.sleep(0.01)
+    process.kill()
+    assert -signal.SIGKILL == process.wait()
+    with pytest.raises(NotThere):
+        snapshot.run(checkout.context)
+    checkout.settings()
+    assert 400 == validate.run(checkout.context).accepted
+    assert 400 == snapshot.run(checkout.context).rows
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_memory_does_not_grow_with_the_file(checkout: Checkout, tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_the_file(checkout: Checkout) -> None:
     """300 MB of CSV are tested in less than 450 MB of memory, imports and all."""
-    import subprocess
-    import sys
-
     path = checkout.landing / "a.csv"
     with path.open("w") as file:
         file.write(",".join(NAMES) + "\n")
         for number in range(4_400_000):
             file.write(",".join(map(str, person(number, amount=number % 1000))) + "\n")
     checkout.settings(chunk_rows=50_000)
-    code = (
-        "import resource\nfrom pathlib import Path\nfrom pipelines import wiring\n"
-        "from pipelines.layout import Layout, State\nfrom pipelines.data import ingest, validate\n"
-        f"c = wiring.context(Layout(Path({str(checkout.layout.root)!r})),"
-        f" State(Path({str(checkout.landing.parent)!r})))\n"
-        "ingest.run(c)\nprint(validate.run(c).accepted)\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
-    )
-    root = Path(__file__).resolve().parents[2]
+    program = PROGRAM.format(root=checkout.layout.root, home=checkout.landing.parent)
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     )
     accepted, kilobytes = map(int, done.stdout.split())
     assert path.stat().st_size > 300e6
