@@ -55,17 +55,27 @@ class SqliteKeyStore:
         with self._writing(durable=True) as db:
             db.executemany("INSERT INTO dek VALUES (?, ?, ?, ?, ?, 0)", rows)
 
-    def link(self, key_id: bytes, ref: bytes, bucket: str) -> None:
+    def claim(self, wanted: Sequence[tuple[bytes, bytes, str]]) -> tuple[list[WrappedKey], int]:
+        find = f"SELECT {COLUMNS} FROM dek WHERE ref = ? AND bucket = ? AND retired = 0 LIMIT 1"  # noqa: S608
+        give = f"UPDATE dek SET ref = ?, bucket = ? WHERE key_id = ? RETURNING {COLUMNS}"  # noqa: S608
+        rows = []
         with self._writing(durable=False) as db:
-            done = db.execute(
-                "UPDATE dek SET ref = ?, bucket = ? WHERE key_id = ?", (ref, bucket, key_id)
-            )
-            if done.rowcount != 1:
+            for key_id, ref, bucket in wanted:
+                row = db.execute(find, (ref, bucket)).fetchone()
+                rows += [row] if row else db.execute(give, (ref, bucket, key_id)).fetchall()
+            if len(rows) != len(wanted):
                 raise NotThere("a data key that is not in the key store")
+            generation = db.execute("SELECT value FROM generation").fetchone()[0]
+        return [_key(row) for row in rows], generation
 
-    def find(self, ref: bytes, bucket: str) -> WrappedKey | None:
-        rows = self._rows("WHERE ref = ? AND bucket = ? AND retired = 0 LIMIT 1", (ref, bucket))
-        return rows[0] if rows else None
+    def drop_spare(self, key_ids: Sequence[bytes]) -> None:
+        rows = [(each,) for each in key_ids]
+        with self._writing(durable=False) as db:
+            db.executemany("DELETE FROM dek WHERE key_id = ? AND ref = x''", rows)
+
+    def link(self, key_id: bytes, ref: bytes, bucket: str) -> None:
+        with self._writing(durable=True) as db:
+            db.execute("UPDATE dek SET ref = ?, bucket = ? WHERE key_id = ?", (ref, bucket, key_id))
 
     def key(self, key_id: bytes) -> WrappedKey | None:
         rows = self._rows("WHERE key_id = ?", (key_id,))
@@ -114,10 +124,7 @@ class SqliteKeyStore:
 
     def _rows(self, where: str, values: tuple[object, ...]) -> list[WrappedKey]:
         rows = self._fetch(f"SELECT {COLUMNS} FROM dek {where}", values)  # noqa: S608 - constants
-        return [
-            WrappedKey(key_id, epoch, wrapped, ref, bucket, bool(retired))
-            for key_id, epoch, wrapped, ref, bucket, retired in rows
-        ]
+        return [_key(row) for row in rows]
 
     def _fetch(self, statement: str, values: tuple[object, ...] = ()) -> list[Any]:
         try:
@@ -141,3 +148,8 @@ class SqliteKeyStore:
                     raise
         except sqlite3.Error as error:
             raise Unavailable("the key store cannot write") from error
+
+
+def _key(row: tuple[Any, ...]) -> WrappedKey:
+    key_id, epoch, wrapped, ref, bucket, retired = row
+    return WrappedKey(key_id, epoch, wrapped, ref, bucket, bool(retired))

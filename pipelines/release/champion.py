@@ -66,29 +66,32 @@ def refuse_moved_alias(registry: Registry, trail: Sequence[Promotion]) -> None:
     aliases = registry.aliases()
     for alias, expected in history.aliases_after(trail).items():
         if aliases.get(alias) != expected:
-            raise moved(registry.model_name, alias, aliases.get(alias), expected)
+            raise moved(registry.model_name, alias, aliases.get(alias), trail)
 
 
 def _refuse_third_version(registry: Registry, trail: Sequence[Promotion]) -> None:
     """Half-way between two champions the alias names one of them; a third was put by hand."""
     alias = Alias.CHAMPION.value
     observed = registry.aliases().get(alias)
-    expected = history.aliases_after(trail)[alias]
-    if observed not in (expected, history.aliases_after(trail[:-1])[alias]):
-        raise moved(registry.model_name, alias, observed, expected)
+    if observed not in [history.aliases_after(some)[alias] for some in (trail, trail[:-1])]:
+        raise moved(registry.model_name, alias, observed, trail)
 
 
 def moved(
-    model_name: str, alias: str, observed: str | None, expected: str | None
+    model_name: str, alias: str, observed: str | None, trail: Sequence[Promotion]
 ) -> IntegrityBroken:
     """Return the error for an alias that was moved by hand."""
-    mend = f"clew promote {expected}" if expected else f"delete the alias {alias} in MLflow"
+    expected = history.aliases_after(trail)[alias]
+    mend = f"delete the alias {alias} in MLflow"
+    if trail:
+        back = f"clew promote {trail[-1].version} (puts it back)"
+        mend = f"{back}, or clew undo (goes back to the former champion)"
     return IntegrityBroken(
         f"the alias '{alias}' was moved by hand",
         where=model_name,
         observed=f"version {observed}" if observed else "no version",
         expected=f"version {expected}, by the promotion trail" if expected else "no version",
-        hint=f"{mend} (puts it back), or clew undo (goes back to the former champion)",
+        hint=mend,
     )
 
 
