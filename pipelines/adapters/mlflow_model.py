@@ -11,8 +11,12 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipelines.ports import RegistryEntry, Tag
+
+if TYPE_CHECKING:
+    from mlflow.models import ModelSignature
 
 FILES = "version"
 EXAMPLE = "input_example.json"
@@ -50,11 +54,11 @@ def write(entry: RegistryEntry, folder: Path) -> None:
     model.save(str(folder / "MLmodel"))
 
 
-def _signature(inputs: Mapping[str, str]) -> object:
+def _signature(inputs: Mapping[str, str]) -> ModelSignature:
     from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, Schema
+    from mlflow.types import ColSpec, Schema, TensorSpec
 
-    columns = [
+    columns: list[ColSpec | TensorSpec] = [
         ColSpec(TYPES.get(kind, "string"), name, required=False) for name, kind in inputs.items()
     ]
     return ModelSignature(Schema(columns), Schema([ColSpec("double", "margin")]))

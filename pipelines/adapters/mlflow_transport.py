@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, cast
 
 from pipelines.environments import locked
 from pipelines.errors import BadRequest, ClewError, NotThere, Unavailable
@@ -20,7 +20,6 @@ from pipelines.layout import State
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
-    from mlflow.store.artifact.artifact_repo import ArtifactRepository
 
 SQLITE = "sqlite:///"
 PROXIED = "mlflow-artifacts:/"
@@ -35,6 +34,28 @@ SETTINGS = {
 }
 PROBE_SECONDS = 2.0
 HINT = "clew doctor"
+
+
+class Listed(Protocol):
+    """A stored file's path, as MLflow lists it."""
+
+    path: str
+
+
+class Artifacts(Protocol):
+    """What is used of MLflow's artifact stores, which are not typed."""
+
+    def log_artifacts(self, local_dir: str, artifact_path: str | None = None) -> None:
+        """Store a folder's files."""
+
+    def log_artifact(self, local_file: str, artifact_path: str | None = None) -> None:
+        """Store one file."""
+
+    def download_artifacts(self, artifact_path: str, dst_path: str | None = None) -> str:
+        """Copy a folder into `dst_path`; return where it is."""
+
+    def list_artifacts(self, path: str | None = None) -> list[Listed]:
+        """Return what is stored in a folder."""
 
 
 class Transport:
@@ -111,7 +132,7 @@ class Transport:
             hint=HINT,
         )
 
-    def artifacts(self, uri: str) -> ArtifactRepository:
+    def artifacts(self, uri: str) -> Artifacts:
         """Return the store behind an artifact address that a run or model names.
 
         With no server to proxy them, the server's addresses are folders in the state folder.
@@ -120,8 +141,8 @@ class Transport:
 
         if self.embedded and uri.startswith(PROXIED):
             folder = self.state.mlflow_artifacts / uri.removeprefix(PROXIED).lstrip("/")
-            return get_artifact_repository(folder.as_uri())
-        return get_artifact_repository(uri, tracking_uri=self.uri)
+            return cast("Artifacts", get_artifact_repository(folder.as_uri()))
+        return cast("Artifacts", get_artifact_repository(uri, tracking_uri=self.uri))
 
 
 def _configure() -> None:
@@ -175,4 +196,4 @@ def prepare(uri: str, state: State) -> None:
             return
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-        SqlAlchemyStore(uri, state.mlflow_artifacts.as_uri())
+        SqlAlchemyStore(uri, state.mlflow_artifacts.as_uri())  # type: ignore[no-untyped-call]

@@ -84,8 +84,9 @@ def moved(
     expected = history.aliases_after(trail)[alias]
     mend = f"delete the alias {alias} in MLflow"
     if trail:
-        back = f"clew promote {trail[-1].version} (puts it back)"
-        mend = f"{back}, or clew undo (goes back to the former champion)"
+        who = "--person NAME --reason WHY"
+        back = f"clew promote {trail[-1].version} {who} (puts it back)"
+        mend = f"{back}; or clew undo {who} (goes back to the former champion)"
     return IntegrityBroken(
         f"the alias '{alias}' was moved by hand",
         where=model_name,
