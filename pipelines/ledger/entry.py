@@ -12,7 +12,9 @@ import hashlib
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from itertools import islice
 from typing import Any, Final
 
 import orjson
@@ -112,11 +114,29 @@ def now_ms() -> int:
 
 def seal(draft: Draft, origin: str, keys: Keys, erased: Sequence[Erased] = ()) -> Sealed:
     """Encrypt the bodies of a draft and make its entry. Raises BadRequest or Unavailable."""
+    return replace(seal_many([draft], origin, keys)[0], erased=tuple(erased))
+
+
+def seal_many(drafts: Sequence[Draft], origin: str, keys: Keys) -> list[Sealed]:
+    """Seal drafts, asking the key store once for all their keys."""
+    now = now_ms()
+    times = [now if draft.time_ms is None else draft.time_ms for draft in drafts]
+    wanted = [
+        (body.subject, bucket_of(when, body.purpose))
+        for draft, when in zip(drafts, times, strict=True)
+        for body in draft.bodies
+    ]
+    found = iter(keys.data_keys(wanted))
+    return [
+        _seal(draft, when, tuple(islice(found, len(draft.bodies))), origin)
+        for draft, when in zip(drafts, times, strict=True)
+    ]
+
+
+def _seal(draft: Draft, when: int, used: tuple[DataKey, ...], origin: str) -> Sealed:
     number = draft.id or os.urandom(ID_SIZE)
     if len(number) != ID_SIZE:
         raise BadRequest("an id of the wrong length", expected=f"{ID_SIZE} bytes")
-    when = now_ms() if draft.time_ms is None else draft.time_ms
-    used = [keys.data_key(body.subject, bucket_of(when, body.purpose)) for body in draft.bodies]
     frames = [frame(key, body.content) for key, body in zip(used, draft.bodies, strict=True)]
     parts = tuple(
         encrypt(key, content, bound_to(origin, number, n))
@@ -131,7 +151,7 @@ def seal(draft: Draft, origin: str, keys: Keys, erased: Sequence[Erased] = ()) -
         "pc": [hashlib.sha256(each).hexdigest() for each in frames],
     }
     entry = entry_bytes(own, draft.facts)
-    return Sealed(number, entry, hash_leaf(entry), parts, tuple(used), tuple(erased))
+    return Sealed(number, entry, hash_leaf(entry), parts, used)
 
 
 def entry_bytes(own: Mapping[str, object], facts: Mapping[str, Fact]) -> bytes:
@@ -139,13 +159,7 @@ def entry_bytes(own: Mapping[str, object], facts: Mapping[str, Fact]) -> bytes:
 
     In this profile sorted orjson and RFC 8785 write the same bytes. Raises BadRequest.
     """
-    for name, value in facts.items():
-        if name in OWN_FIELDS or not name.isascii() or not name:
-            raise BadRequest("a fact under a name that is taken or not ASCII", observed=name)
-        if isinstance(value, bool) or not isinstance(value, (str, int)):
-            raise BadRequest("a fact that is neither text nor integer", where=name)
-        if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
-            raise BadRequest("a fact too large", where=name, expected="an integer below 2^53")
+    check_facts(tuple(facts.items()))
     try:
         entry = orjson.dumps({**facts, **own}, option=orjson.OPT_SORT_KEYS)
     except TypeError:
@@ -153,6 +167,18 @@ def entry_bytes(own: Mapping[str, object], facts: Mapping[str, Fact]) -> bytes:
     if len(entry) > LARGEST_ENTRY:
         raise BadRequest("an entry too large", observed=len(entry), expected=LARGEST_ENTRY)
     return entry
+
+
+@lru_cache(maxsize=256)
+def check_facts(facts: tuple[tuple[str, Fact], ...]) -> None:
+    """Refuse facts outside the profile; remembered, for a model's facts come again and again."""
+    for name, value in facts:
+        if name in OWN_FIELDS or not name.isascii() or not name:
+            raise BadRequest("a fact under a name that is taken or not ASCII", observed=name)
+        if isinstance(value, bool) or not isinstance(value, (str, int)):
+            raise BadRequest("a fact that is neither text nor integer", where=name)
+        if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
+            raise BadRequest("a fact too large", where=name, expected="an integer below 2^53")
 
 
 def read_entry(entry: bytes) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -97,18 +97,22 @@ class GroupWriter:
         self._thread = threading.Thread(target=self._run, name="ledger writer", daemon=True)
         self._thread.start()
 
-    def append(self, sealed: Sealed) -> Ticket:
-        """Take an entry. Raises Unavailable when no more can be taken."""
+    def append(self, many: Sequence[Sealed]) -> list[Ticket]:
+        """Take entries, in order. Raises Unavailable, having taken none, when there is no room."""
         with self._change:
             self._refuse_when_stopped()
-            if not self._waiting or len(self._waiting[-1].sealed) >= LARGEST_GROUP:
-                if len(self._waiting) >= MOST_WAITING_GROUPS:
-                    raise Unavailable("too many entries wait for the ledger")
-                self._waiting.append(Group())
-                self._change.notify()
-            group = self._waiting[-1]
-            group.sealed.append(sealed)
-            return Ticket(group, len(group.sealed) - 1)
+            if len(self._waiting) >= MOST_WAITING_GROUPS:
+                raise Unavailable("too many entries wait for the ledger")
+            tickets = [self._append(sealed) for sealed in many]
+            self._change.notify()
+            return tickets
+
+    def _append(self, sealed: Sealed) -> Ticket:
+        if not self._waiting or len(self._waiting[-1].sealed) >= LARGEST_GROUP:
+            self._waiting.append(Group())
+        group = self._waiting[-1]
+        group.sealed.append(sealed)
+        return Ticket(group, len(group.sealed) - 1)
 
     def close(self) -> None:
         """Commit what waits, and end the thread."""

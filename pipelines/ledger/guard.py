@@ -45,6 +45,7 @@ class FileGuard:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._serial = 0
+        self._content, self._note = b"", ""
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -71,12 +72,15 @@ class FileGuard:
             raise Unavailable("the fork guard cannot be read", where=str(self._path)) from error
         if not content:
             return None
+        if content == self._content:
+            return self._note
         slots = [_read_slot(content[at : at + SLOT]) for at in (0, SLOT)]
         good = [slot for slot in slots if slot is not None]
         if not good:
             raise IntegrityBroken("the fork guard is broken", where=str(self._path))
-        self._serial, note = max(good)
-        return note
+        self._serial, self._note = max(good)
+        self._content = content
+        return self._note
 
     def swap(self, old: str | None, new: str) -> None:
         if self.last() != old:
@@ -89,6 +93,9 @@ class FileGuard:
             raise Unavailable("the fork guard cannot be written", where=str(self._path)) from error
         if written != SLOT:
             raise Unavailable("the fork guard cannot be written", where=str(self._path))
+        slots = [self._content[:SLOT].ljust(SLOT, b"\0"), self._content[SLOT:]]
+        slots[self._serial % 2] = slot
+        self._content, self._note = b"".join(slots), new
 
 
 def _slot(serial: int, note: bytes) -> bytes:

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -32,6 +33,7 @@ KEY_ID_SIZE: Final = 16
 NONCE_SIZE: Final = 12
 SPARE_KEYS: Final = 64
 REMEMBERED_KEYS: Final = 10_000
+DAY_MS: Final = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +54,18 @@ class KeyStore(Protocol):
     def add_spare(self, keys: Sequence[WrappedKey]) -> None:
         """Keep new keys that no subject has yet; durable on return."""
 
-    def link(self, key_id: bytes, ref: bytes, bucket: str) -> None:
-        """Give a key to a subject and bucket. Survives the process, and need not survive power."""
+    def claim(self, wanted: Sequence[tuple[bytes, bytes, str]]) -> tuple[list[WrappedKey], int]:
+        """Return a key for each (spare key id, ref, bucket), and the generation, all at once.
 
-    def find(self, ref: bytes, bucket: str) -> WrappedKey | None:
-        """Return a key of a subject in a bucket that is not retired."""
+        A key that a subject has in a bucket already, and that is not retired, is returned; else
+        the spare is given to it. Survives the process, and need not survive a loss of power.
+        """
+
+    def drop_spare(self, key_ids: Sequence[bytes]) -> None:
+        """Delete those of these keys that no subject has."""
+
+    def link(self, key_id: bytes, ref: bytes, bucket: str) -> None:
+        """Give a key to a subject and bucket; durable on return."""
 
     def key(self, key_id: bytes) -> WrappedKey | None:
         """Return one key."""
@@ -131,7 +140,12 @@ def create_ring(path: Path) -> None:
 
 def bucket_of(time_ms: int, purpose: str) -> str:
     """Return the retention bucket of a moment (milliseconds since 1970, UTC): month/purpose."""
-    return f"{datetime.fromtimestamp(time_ms / 1000, UTC):%Y-%m}/{purpose}"
+    return f"{_month_of_day(time_ms // DAY_MS)}/{purpose}"
+
+
+@lru_cache(maxsize=64)
+def _month_of_day(day: int) -> str:
+    return f"{datetime.fromtimestamp(day * DAY_MS // 1000, UTC):%Y-%m}"
 
 
 class Keys:
@@ -155,15 +169,19 @@ class Keys:
 
     def data_key(self, subject: str, bucket: str) -> DataKey:
         """Return the key that seals what is recorded about a subject in a bucket."""
-        ref = self.ref(subject)
+        return self.data_keys([(subject, bucket)])[0]
+
+    def data_keys(self, wanted: Sequence[tuple[str, str]]) -> list[DataKey]:
+        """Return a key for each (subject, bucket), asking the store once for all."""
+        pairs = [(self.ref(subject), bucket) for subject, bucket in wanted]
         with self._lock:
-            known = self._known.get((ref, bucket))
-            if known is None:
-                known = self._find(ref, bucket) or self._assign(ref, bucket)
-                if len(self._known) >= REMEMBERED_KEYS:
-                    self._known.clear()
-                self._known[ref, bucket] = known
-            return known
+            unknown = list(dict.fromkeys(pair for pair in pairs if pair not in self._known))
+            if len(self._known) + len(unknown) > REMEMBERED_KEYS:
+                self._known.clear()
+                unknown = list(dict.fromkeys(pairs))
+            if unknown:
+                self._claim(unknown)
+            return [self._known[pair] for pair in pairs]
 
     def cipher(self, key_id: bytes) -> AESGCM:
         """Return the cipher of a data key. Raises NotThere when the key is gone."""
@@ -195,6 +213,12 @@ class Keys:
         """Delete data keys. What they sealed is unreadable once `rotate` has run as well."""
         self.store.destroy(key_ids)
         self.forget()
+
+    def drop_spare(self) -> None:
+        """Delete the keys that were made ahead and not used."""
+        with self._lock:
+            self.store.drop_spare([key_id for key_id, _ in self._spare])
+            self._spare = []
 
     def exclusively(self, purpose: str) -> AbstractContextManager[None]:
         """Hold a lock, named by its purpose, against every process that uses these keys."""
@@ -229,24 +253,21 @@ class Keys:
         with self._lock:
             self._known.clear()
 
-    def _find(self, ref: bytes, bucket: str) -> DataKey | None:
-        generation = self.store.generation()
-        row = self.store.find(ref, bucket)
-        if row is None:
-            return None
-        return DataKey(row.key_id, ref, bucket, generation, AESGCM(self._unwrap(row)))
+    def _claim(self, pairs: Sequence[tuple[bytes, str]]) -> None:
+        """Learn a key for each pair, under the lock: the one it has, or a spare."""
+        if len(self._spare) < len(pairs):
+            self._spare += self._fresh_spares(max(SPARE_KEYS, len(pairs)))
+        wanted = [(key_id, *pair) for (key_id, _), pair in zip(self._spare, pairs, strict=False)]
+        rows, generation = self.store.claim(wanted)
+        made = dict(self._spare)
+        for pair, row in zip(pairs, rows, strict=True):
+            key = made.pop(row.key_id, None) or self._unwrap(row)
+            self._known[pair] = DataKey(row.key_id, *pair, generation, AESGCM(key))
+        self._spare = list(made.items())
 
-    def _assign(self, ref: bytes, bucket: str) -> DataKey:
-        if not self._spare:
-            self._spare = self._fresh_spares()
-        generation = self.store.generation()
-        key_id, key = self._spare.pop()
-        self.store.link(key_id, ref, bucket)
-        return DataKey(key_id, ref, bucket, generation, AESGCM(key))
-
-    def _fresh_spares(self) -> list[tuple[bytes, bytes]]:
+    def _fresh_spares(self, count: int) -> list[tuple[bytes, bytes]]:
         """Make spare keys under the ring's lock: a rotation meanwhile would miss them."""
-        fresh = [(os.urandom(KEY_ID_SIZE), os.urandom(KEY_SIZE)) for _ in range(SPARE_KEYS)]
+        fresh = [(os.urandom(KEY_ID_SIZE), os.urandom(KEY_SIZE)) for _ in range(count)]
         with locked(self._ring_file):
             self._ring = Ring.read(self._ring_file)
             self.store.add_spare([self._wrap(key_id, key) for key_id, key in fresh])

@@ -7,10 +7,20 @@ receipt, with a proof that can be checked offline, after that transaction is dur
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Final
 
 from pipelines.errors import Erased, IntegrityBroken, NotThere, Unavailable
-from pipelines.ledger.entry import Disclosed, Draft, Sealed, bound_to, disclose, read_entry, seal
+from pipelines.ledger.entry import (
+    Disclosed,
+    Draft,
+    Sealed,
+    bound_to,
+    disclose,
+    read_entry,
+    seal,
+    seal_many,
+)
 from pipelines.ledger.group import LARGEST_GROUP, Group, GroupWriter, Receipt, Ticket
 from pipelines.ledger.guard import Guard
 from pipelines.ledger.head import Head, check_guard, checked_head, refuse_rows_beyond
@@ -46,6 +56,7 @@ class Ledger:
         self._head: Head | None = None
         self._guarded: str | None = None
         self._begin()
+        self._find_lost_links()
         self._writer = GroupWriter(self._commit)
 
     def record(self, draft: Draft) -> Receipt:
@@ -55,10 +66,11 @@ class Ledger:
     def record_many(self, drafts: Iterable[Draft]) -> list[Receipt]:
         """Record drafts, in groups; return a receipt for each in order."""
         tickets: list[Ticket] = []
-        for draft in drafts:
+        drafts = iter(drafts)
+        while chunk := list(islice(drafts, LARGEST_GROUP)):
             if len(tickets) >= MOST_UNDER_WAY:
                 tickets[-MOST_UNDER_WAY].result()
-            tickets.append(self.submit(draft))
+            tickets += self._writer.append(seal_many(chunk, self.origin, self.keys))
         return [ticket.result() for ticket in tickets]
 
     def submit(self, draft: Draft) -> Ticket:
@@ -67,11 +79,12 @@ class Ledger:
 
     def append(self, sealed: Sealed) -> Ticket:
         """Hand a sealed entry to the writer. Raises Unavailable when it takes no more."""
-        return self._writer.append(sealed)
+        return self._writer.append([sealed])[0]
 
     def close(self) -> None:
         """Commit what waits, and end the writer."""
         self._writer.close()
+        self.keys.drop_spare()
 
     def checkpoint(self) -> tuple[Checkpoint, str]:
         """Return the newest checkpoint and its note."""
@@ -140,6 +153,19 @@ class Ledger:
             self.guard.swap(last, empty)
             writing.add(Addition(0, (), (), 0, empty))
             self._head, self._guarded = Head(empty, 0, {}), empty
+
+    def _find_lost_links(self) -> None:
+        """Give keys back to their subjects whose links a power cut took from the key store.
+
+        Links are written without waiting for the disk; what a key sealed names its subject.
+        """
+        spare = [key.key_id for key in self.keys.store.select(ref=b"")]
+        for seq, n in self.store.parts_under(spare):
+            part = next(p for at, place, p in self.store.parts(seq, seq + 1) if place == n)
+            row = self.row(seq)
+            cipher, bound = self.keys.cipher(part.key_id), bound_to(self.origin, row.id, n)
+            found = disclose(read_entry(row.entry), n, part, cipher, bound)
+            self.keys.store.link(part.key_id, found.ref, found.bucket)
 
     def _catch_up(self, writing: Writing) -> Head:
         """Return the log's head, checked anew where it or the guard moved since last time."""

@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cached_property
 from typing import Final
 
 from cryptography.exceptions import InvalidSignature
@@ -38,7 +39,7 @@ class Algorithm(IntEnum):
     COSIGNATURE = 0x04
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Verifier:
     """A public key with its name: the trust root written as a vkey string."""
 
@@ -46,7 +47,7 @@ class Verifier:
     public: bytes
     algorithm: Algorithm = Algorithm.ED25519
 
-    @property
+    @cached_property
     def key_id(self) -> bytes:
         """The four bytes that stand before each signature by this key."""
         return key_id(self.name, self.algorithm, self.public)
@@ -86,7 +87,7 @@ class Verifier:
         return when
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Signer:
     """A private key with its name. The key is in no repr, message or log."""
 
@@ -114,7 +115,7 @@ class Signer:
             raise BadRequest("a signing key that does not match its id", where=name)
         return signer
 
-    @property
+    @cached_property
     def verifier(self) -> Verifier:
         """The public half."""
         return Verifier(self.name, self.private.public_key().public_bytes_raw(), self.algorithm)
@@ -126,10 +127,11 @@ class Signer:
 
     def sign(self, text: str, now: int | None = None) -> str:
         """Return the signature line for a note's text, newline included."""
-        raw = self.private.sign(text.encode())
         if self.algorithm is Algorithm.COSIGNATURE:
             when = int(time.time()) if now is None else now
             raw = when.to_bytes(TIME_SIZE) + self.private.sign(cosigned_message(text, when))
+        else:
+            raw = self.private.sign(text.encode())
         return f"{DASH}{self.name} {encode(self.verifier.key_id + raw)}\n"
 
 

@@ -30,6 +30,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 FINE, TAMPERED, UNSEALED, ERASED, UNREADABLE, CANNOT = range(6)
 TILE = 256
+PAGE = 1024
 Head = tuple[str, int, bytes]
 
 
@@ -57,7 +58,9 @@ def sha256(data: bytes) -> bytes:
 
 def fold_row(row: list[bytes]) -> list[bytes]:
     """Return the next row of a tree over an even number of hashes."""
-    return [sha256(b"\1" + row[i] + row[i + 1]) for i in range(0, len(row), 2)]
+    hashed = hashlib.sha256
+    pairs = zip(row[::2], row[1::2], strict=True)
+    return [hashed(b"\1" + left + right).digest() for left, right in pairs]
 
 
 def root_by_path(index: int, size: int, leaf: bytes, path: Iterable[bytes]) -> bytes:
@@ -90,13 +93,20 @@ class Tree:
         self.tiles: dict[tuple[int, int], bytes] = {}
         self.roots = {0: sha256(b"")}
 
-    def add(self, leaf: bytes) -> None:
-        self.levels[0].append(leaf)
-        self.size += 1
-        if self.size % TILE == 0:
-            self._finish(0)
-        if self.size in self.wanted:
-            self.roots[self.size] = self.root()
+    def extend(self, leaves: list[bytes]) -> None:
+        """Add leaf hashes, stopping at tile edges and at the sizes whose roots are wanted."""
+        at = 0
+        while at < len(leaves):
+            edge = self.size + TILE - len(self.levels[0])
+            stop = min([edge, *(size for size in self.wanted if size > self.size)])
+            row = leaves[at : at + stop - self.size]
+            self.levels[0] += row
+            self.size += len(row)
+            at += len(row)
+            if self.size == edge:
+                self._finish(0)
+            if self.size in self.wanted:
+                self.roots[self.size] = self.root()
 
     def _finish(self, level: int) -> None:
         row = self.levels[level]
@@ -307,8 +317,8 @@ def check_tiles(folder: Path, policy: Policy, known: list[str]) -> str:
     tree = Tree({head[1], *(size for _, size, _ in others)})
     for n in range(-(-head[1] // TILE)):
         width = min(TILE, head[1] - n * TILE)
-        for entry in unpack((folder / tile_path("entries", n, width)).read_bytes(), width):
-            tree.add(sha256(b"\0" + entry))
+        entries = unpack((folder / tile_path("entries", n, width)).read_bytes(), width)
+        tree.extend([sha256(b"\0" + entry) for entry in entries])
     check_roots(tree, head, others, tree.size)
     for level, row in enumerate(tree.levels):
         whole = {n: digest for (at, n), digest in tree.tiles.items() if at == level}
@@ -345,6 +355,27 @@ def read_only(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path.absolute().as_uri() + "?mode=ro", uri=True)
 
 
+def check_parts(first: int, entries: list[bytes], parts: list[Any]) -> set[tuple[int, int]]:
+    """Check parts against the entries that commit to them; return the places of missing ones."""
+    hashed = hashlib.sha256
+    digests = [hashed(key_id + nonce + ct).hexdigest() for _, _, key_id, nonce, ct in parts]
+    if [part[:2] for part in parts] == [(first + at, 0) for at in range(len(entries))]:
+        # One part each, which is the rule: an entry that is JSON holds this text once at most.
+        alone = (b'"ct":["%b"]' % digest.encode() for digest in digests)
+        if all(map(bytes.__contains__, entries, alone)):
+            return set()
+    held = {part[:2]: digest for part, digest in zip(parts, digests, strict=True)}
+    missing = set()
+    for seq, entry in enumerate(entries, start=first):
+        for n, digest in enumerate(json.loads(entry)["ct"]):
+            found = held.pop((seq, n), None)
+            require(found in (None, digest), f"part {n} of entry {seq} was changed")
+            if found is None:
+                missing.add((seq, n))
+    require(not held, f"parts of no entry near {first}")
+    return missing
+
+
 class Database:
     """A log in an SQLite file."""
 
@@ -364,10 +395,9 @@ class Database:
         sizes = [(size, heads[note][1]) for size, note in cosigned] + [(notes[0][0], head[1])]
         require(all(size == signed for size, signed in sizes), "a checkpoint's size was changed")
         tree = Tree({head[1], *(size for _, size, _ in heads.values())})
-        held = self.grow(tree, head[1])
+        held, missing = self.grow(tree, head[1])
         check_roots(tree, head, heads.values(), held)
         require(self.tiles() == tree.tiles, "tiles are not those of the entries")
-        missing = self.check_parts(head[1])
         erased = self.check_erased()
         if keys is not None:
             missing |= self.without_key(keys)
@@ -376,39 +406,38 @@ class Database:
         require(held == head[1], f"{held - head[1]} entries after the checkpoint", UNSEALED)
         return f"log {head[0]}: {held} entries, intact; {len(erased)} parts erased by tombstone"
 
-    def grow(self, tree: Tree, size: int) -> int:
-        """Add the log's leaves up to `size`, checked against their entries; count the entries."""
-        held = 0
-        query = "SELECT seq, id, entry, leaf FROM entry ORDER BY seq"
-        for seq, number, entry, leaf in self.db.execute(query):
-            require(seq == held, f"entry {held} is missing")
-            require(sha256(b"\0" + entry) == leaf, f"entry {seq} does not match its leaf hash")
-            require(b'"id":"%b"' % number.hex().encode() in entry, f"entry {seq}: another id")
-            if seq < size:
-                tree.add(leaf)
-            held += 1
-        return held
+    def grow(self, tree: Tree, size: int) -> tuple[int, set[tuple[int, int]]]:
+        """Add the log's leaves up to `size`, each checked against its entry and its parts.
+
+        Returns how many entries there are, and the places of parts that are missing.
+        """
+        held, missing, part_count, hashed = 0, set(), 0, hashlib.sha256
+        cursor = self.db.execute("SELECT seq, id, entry, leaf FROM entry ORDER BY seq")
+        while rows := cursor.fetchmany(PAGE):
+            seqs, ids, entries, leaves = map(list, zip(*rows, strict=True))
+            want = list(range(held, held + len(rows)))
+            require(seqs == want, f"an entry is missing near {held}")
+            made = [hashed(b"\0" + entry).digest() for entry in entries]
+            require(made == leaves, f"an entry or its leaf hash was changed near {held}")
+            named = (b'"id":"%b"' % number.hex().encode() for number in ids)
+            same = all(name in entry for name, entry in zip(named, entries, strict=True))
+            require(same, f"an entry under another id near {held}")
+            parts = self.parts(held, held + len(rows))
+            missing |= check_parts(held, entries, parts)
+            tree.extend(leaves[: max(0, size - held)])
+            held, part_count = held + len(rows), part_count + len(parts)
+        require(self.all("SELECT COUNT(*) FROM part") == [(part_count,)], "a part of no entry")
+        return held, {place for place in missing if place[0] < size}
+
+    def parts(self, start: int, stop: int) -> list[Any]:
+        """Return the encrypted parts of a range of entries."""
+        query = "SELECT seq, n, key_id, nonce, ct FROM part WHERE seq >= ? AND seq < ?"
+        return self.db.execute(query + " ORDER BY seq, n", (start, stop)).fetchall()
 
     def tiles(self) -> dict[tuple[int, int], bytes]:
         """Return the stored tiles in the form that `Tree` keeps them in."""
         rows = self.db.execute("SELECT level, n, root, hashes FROM tile")
         return {(level, n): root + sha256(hashes) for level, n, root, hashes in rows}
-
-    def check_parts(self, size: int) -> set[tuple[int, int]]:
-        """Check every encrypted part against its entry; return the places of missing ones."""
-        missing = set()
-        parts = self.db.execute("SELECT seq, n, key_id, nonce, ct FROM part ORDER BY seq, n")
-        part = parts.fetchone()
-        for seq, entry in self.db.execute("SELECT seq, entry FROM entry ORDER BY seq"):
-            for n, digest in enumerate(json.loads(entry)["ct"]):
-                if part is None or (seq, n) != part[:2]:
-                    missing.add((seq, n))
-                    continue
-                same = sha256(part[2] + part[3] + part[4]).hex() == digest
-                require(same, f"part {n} of entry {seq} was changed")
-                part = parts.fetchone()
-        require(part is None, f"a part of no entry: {part and part[:2]}")
-        return {place for place in missing if place[0] < size}
 
     def check_erased(self) -> set[tuple[int, int]]:
         """Check the openings of erased parts; return the places that tombstones count."""

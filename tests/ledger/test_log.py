@@ -184,3 +184,25 @@ def test_what_is_not_there(place: Place) -> None:
     for call in (lambda: ledger.find(b"0" * 16), lambda: ledger.row(0), lambda: ledger.read(b"")):
         with pytest.raises(NotThere):
             call()
+
+
+def test_links_lost_in_a_power_cut(place: Place) -> None:
+    """A key whose link to its subject was lost is found by what it sealed, and can be erased."""
+    ledger = place.ledger()
+    number = ledger.record(draft("anna", b"body")).id
+    lost = ledger.keys.of_subject("anna")[0]
+    ledger.keys.store.link(lost.key_id, b"", "")
+    assert [] == ledger.keys.of_subject("anna")
+    again = place.ledger()
+
+    assert [lost] == again.keys.of_subject("anna")
+    assert b"body" == again.read(number).content
+
+
+def test_spare_keys_are_dropped_on_closing(place: Place) -> None:
+    """Closing leaves no key in the store that seals nothing."""
+    ledger = place.ledger()
+    ledger.record_many(draft(f"s{number % 3}") for number in range(10))
+    ledger.close()
+
+    assert 3 == len(ledger.keys.store.select())
