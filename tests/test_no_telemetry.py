@@ -61,9 +61,7 @@ set -e
 python examples/boston_mortgages/land.py "$CLEW_HOME/landing"
 python -m pipelines.cli ingest --run-id data-1
 python -m pipelines.cli retrain --data data-1 --run-id train-1 || [ $? -eq 4 ]
-python -m pipelines.cli history
 python -m pipelines.cli lineage train-1
-git worktree add --quiet --detach "$CLEW_HOME/look" refs/clew/runs/train-1
 """
 
 
