@@ -1,0 +1,203 @@
+"""Measure the ledger against named floors, each pair side by side in one run.
+
+    python -m benchmarks.ledger [--rounds 20] [--records 100000] [--no-postgres]
+
+A floor and what is measured against it alternate in small chunks, for a disk's speed changes
+within seconds; a ratio is the median over the chunks, with the quartiles. Every record is about a
+subject that the ledger has not seen, 2,048 bytes, encrypted, sealed and durable before the caller
+goes on. The server and the files use this machine's disk; nothing is mocked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import itertools
+import json
+import os
+import shutil
+import sqlite3
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+
+import psycopg
+
+from pipelines.ledger import verify
+from pipelines.ledger.log import Ledger
+from tests.ledger.places import PostgresPlace, SqlitePlace, draft
+from tests.ledger.postgres import Cluster
+
+BODY = os.urandom(2048)
+CALLERS = 32
+EACH = 10
+BATCH = 1000
+NUMBERS = itertools.count()
+Work = Callable[[], None]
+
+
+def paired(floor: Work, ours: Work, rounds: int, weight: float = 1.0) -> dict[str, float]:
+    """Return how fast `ours` is beside `floor`, alternating; `weight` is floor's work for ours."""
+    ratios = []
+    floor()
+    ours()
+    for _ in range(rounds):
+        before, middle, after = timed(floor), timed(ours), timed(floor)
+        ratios.append((before + after) / 2 * weight / middle)
+    low, median, high = statistics.quantiles(ratios, n=4)
+    return {"ratio": round(median, 2), "from": round(low, 2), "to": round(high, 2)}
+
+
+def timed(work: Work) -> float:
+    """Return how many seconds a piece of work takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def bare_sqlite(path: Path) -> Callable[[int, int], Work]:
+    """Return a maker of floors: so many transactions of so many bare durable inserts."""
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute("PRAGMA journal_mode=WAL")
+    db.execute("PRAGMA synchronous=FULL")
+    db.execute("CREATE TABLE record(seq INTEGER PRIMARY KEY, body BLOB)")
+
+    def insert(transactions: int, rows: int) -> None:
+        for _ in range(transactions):
+            db.execute("BEGIN IMMEDIATE")
+            db.executemany("INSERT INTO record(body) VALUES (?)", [(BODY,)] * rows)
+            db.execute("COMMIT")
+
+    return lambda transactions, rows: lambda: insert(transactions, rows)
+
+
+def record(ledger: Ledger, count: int) -> None:
+    """Record decisions one after the other, each sealed before the next."""
+    for _ in range(count):
+        ledger.record(draft(f"subject {next(NUMBERS)}", BODY))
+
+
+def at_once(work: Work) -> None:
+    """Run a piece of work in 32 threads and wait for all."""
+    threads = [threading.Thread(target=work) for _ in range(CALLERS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def record_batch(ledger: Ledger) -> None:
+    """Record a batch of decisions about new subjects."""
+    ledger.record_many(draft(f"subject {next(NUMBERS)}", BODY) for _ in range(BATCH))
+
+
+def sqlite_figures(folder: Path, rounds: int) -> dict[str, object]:
+    """Return the ratios for SQLite."""
+    place = SqlitePlace(folder)
+    ledger, bare = place.ledger(), bare_sqlite(folder / "bare.db")
+    threaded = CALLERS * EACH / 100
+    figures: dict[str, object] = {
+        "SQLite, 1 caller / bare durable insert": paired(
+            bare(EACH, 1), lambda: record(ledger, EACH), rounds
+        ),
+        "SQLite, 32 callers / bare durable insert": paired(
+            bare(100, 1), lambda: at_once(lambda: record(ledger, EACH)), rounds // 2, threaded
+        ),
+        "SQLite, batch of 1000 / bare batch": paired(
+            bare(1, BATCH), lambda: record_batch(ledger), rounds // 2
+        ),
+    }
+    place.close()
+    return figures
+
+
+def postgres_figures(folder: Path, rounds: int) -> dict[str, object]:
+    """Return the ratio for PostgreSQL at 32 callers, beside 32 connections that insert bare."""
+    home = Path(tempfile.mkdtemp(prefix="pg"))
+    cluster = Cluster(home, durable=True)
+    place = PostgresPlace(folder, cluster, "bench")
+    place.query("CREATE TABLE record(seq bigserial PRIMARY KEY, body bytea)")
+    ledger = place.ledger()
+    connections = [psycopg.connect(place.url, autocommit=True) for _ in range(CALLERS)]
+    free = list(connections)
+
+    def insert() -> None:
+        connection = free.pop()
+        for _ in range(EACH):
+            connection.execute("INSERT INTO record(body) VALUES (%b)", [BODY])
+        free.append(connection)
+
+    ratio = paired(
+        lambda: at_once(insert), lambda: at_once(lambda: record(ledger, EACH)), rounds // 2
+    )
+    for connection in connections:
+        connection.close()
+    place.close()
+    cluster.stop("immediate")
+    shutil.rmtree(home)
+    return {"PostgreSQL, 32 callers / bare insert at 32 connections": ratio}
+
+
+def reading_figures(folder: Path, records: int) -> dict[str, object]:
+    """Return the speed of a full verification and of proofs, in a log of so many records."""
+    place = SqlitePlace(folder)
+    ledger = place.ledger()
+    ledger.record_many(draft(f"s{number % 500}", BODY) for number in range(records))
+    taken = timed(lambda: check(place))
+    hashed = [BODY + entry for entry in (row.entry for row in ledger.store.rows(0, records))]
+    raw = timed(lambda: consume(hashlib.sha256(each).digest() for each in hashed))
+    step = max(1, records // 200)
+    proofs = [timed(partial(prove, ledger, n)) for n in range(0, records, step)]
+    size = ledger.checkpoint()[0].size
+    place.close()
+    return {
+        "records in the log": size,
+        "full verify, records/s": round(records / taken),
+        "full verify / raw SHA-256 over the same bytes": round(taken / raw, 1),
+        "inclusion proof from the database, ms": round(statistics.median(proofs) * 1000, 2),
+    }
+
+
+def check(place: SqlitePlace) -> None:
+    """Verify a log and insist that it is fine."""
+    code, text = verify.verify(place.path, place.policy)
+    if code != verify.FINE:
+        raise SystemExit(text)
+
+
+def prove(ledger: Ledger, index: int) -> None:
+    """Make one proof from the database."""
+    ledger.proof(index)
+
+
+def consume(work: Iterable[object]) -> None:
+    """Do lazy work to its end."""
+    for _ in work:
+        pass
+
+
+def main() -> None:
+    """Measure and print JSON."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--records", type=int, default=100_000)
+    parser.add_argument("--no-postgres", action="store_true")
+    chosen = parser.parse_args()
+    figures: dict[str, object] = {}
+    with tempfile.TemporaryDirectory(dir=".", prefix=".bench") as home:
+        folders = [Path(home, name).absolute() for name in ("sqlite", "postgres", "reading")]
+        for folder in folders:
+            folder.mkdir()
+        figures |= sqlite_figures(folders[0], chosen.rounds)
+        if not chosen.no_postgres:
+            figures |= postgres_figures(folders[1], chosen.rounds)
+        figures |= reading_figures(folders[2], chosen.records)
+    print(json.dumps(figures, indent=2))
+
+
+if __name__ == "__main__":
+    main()
