@@ -79,7 +79,7 @@ def aliases_after(trail: Sequence[Promotion]) -> dict[str, str | None]:
 def history(registry: Registry) -> tuple[Tenure, ...]:
     """Return every tenure, oldest first. Raises IntegrityBroken, Unavailable."""
     trail = checked(registry.promotions())
-    ends = [each.at for each in trail[1:]] + [None]
+    ends = [*(each.at for each in trail[1:]), None][: len(trail)]
     return tuple(
         Tenure(
             version=each.version,
