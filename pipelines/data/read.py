@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipelines.data import parquet
 from pipelines.data.files import PLACE, ROW
 from pipelines.errors import BadRequest, DataRefused
 
 FORMATS = {".csv": "csv", ".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl"}
-Row = tuple[int | None, bool, str | None, Sequence[str | None]]
+BREAK = re.compile(r"\r\n|\r|\n")
 
 
 def format_of(path: Path) -> str:
@@ -38,9 +41,10 @@ def names(path: Path, encoding: str) -> list[str]:
     kind = format_of(path)
     if kind == "parquet":
         return parquet.names(path)
-    with _text(path, encoding) as lines:
+    with _Lines(path, encoding) as lines:
         if kind == "csv":
-            return next(lines.csv_rows(), [])
+            _, header = lines.csv_block(1)
+            return header[0] if header else []
         return list(dict.fromkeys(key for item in lines.objects() for key in item))
 
 
@@ -68,46 +72,58 @@ def _file_chunks(
     if kind == "parquet":
         yield from parquet.chunks(path, columns, size)
         return
-    with _text(path, encoding) as lines:
-        rows = _csv(lines, columns) if kind == "csv" else _jsonl(lines, columns)
-        block: list[Row] = []
-        for row in rows:
-            block.append(row)
-            if len(block) == size:
-                yield _table(path.name, block, columns)
-                block = []
-        if block:
-            yield _table(path.name, block, columns)
+    with _Lines(path, encoding) as lines:
+        if kind == "csv":
+            yield from _csv(lines, columns, size)
+        else:
+            yield from _jsonl(lines, columns, size)
 
 
-def _table(name: str, block: list[Row], columns: Sequence[str]) -> pa.Table:
-    lines, whole, extra, values = zip(*block, strict=True)
-    texts = [pa.array(column, pa.string()) for column in zip(*values, strict=True)]
-    place = [
-        pa.array([name] * len(block), pa.string()),
+def _place(name: str, lines: Sequence[int], whole: Sequence[bool]) -> list[pa.Array]:
+    return [
+        pa.array([name] * len(lines), pa.string()),
         pa.array(lines, pa.int64()),
         pa.array(whole, pa.bool_()),
-        pa.array(extra, pa.string()),
     ]
-    return pa.table([*place, *texts], names=[*PLACE, *columns])
 
 
-def _csv(lines: _Lines, columns: Sequence[str]) -> Iterator[Row]:
-    rows = lines.csv_rows()
-    header = next(rows, [])
-    order = [header.index(name) for name in columns]
-    width = len(header)
-    for row in rows:
-        if row:
-            whole = len(row) == width
-            extra = json.dumps(row[width:], ensure_ascii=False) if len(row) > width else None
-            full = row if whole else row + [""] * (width - len(row))
-            yield lines.start, whole, extra, [full[place] or None for place in order]
+def _csv(lines: _Lines, columns: Sequence[str], size: int) -> Iterator[pa.Table]:
+    _, header = lines.csv_block(1)
+    order = [header[0].index(name) for name in columns]
+    width = len(header[0])
+    while True:
+        starts, rows = lines.csv_block(size)
+        if not rows:
+            return
+        whole = [len(row) == width for row in rows]
+        extra: list[str | None] = [None] * len(rows)
+        if not all(whole):
+            surplus = (row[width:] for row in rows)
+            extra = [json.dumps(each, ensure_ascii=False) if each else None for each in surplus]
+            rows = [row[:width] + [""] * (width - len(row)) for row in rows]
+        cells = list(zip(*rows, strict=True))
+        texts = [_or_missing(pa.array(cells[place], pa.string())) for place in order]
+        place = [*_place(lines.path.name, starts, whole), pa.array(extra, pa.string())]
+        yield pa.table([*place, *texts], names=[*PLACE, *columns])
 
 
-def _jsonl(lines: _Lines, columns: Sequence[str]) -> Iterator[Row]:
-    for item in lines.objects():
-        yield lines.start, True, None, [_as_text(item.get(name)) for name in columns]
+def _or_missing(texts: pa.Array) -> pa.Array:
+    return pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
+
+
+def _jsonl(lines: _Lines, columns: Sequence[str], size: int) -> Iterator[pa.Table]:
+    items = ((lines.line, item) for item in lines.objects())
+    while block := list(islice(items, size)):
+        starts = [line for line, _ in block]
+        texts = [
+            pa.array([_as_text(item.get(name)) for _, item in block], pa.string())
+            for name in columns
+        ]
+        place = [
+            *_place(lines.path.name, starts, [True] * len(block)),
+            pa.nulls(len(block), pa.string()),
+        ]
+        yield pa.table([*place, *texts], names=[*PLACE, *columns])
 
 
 def _as_text(value: object) -> str | None:
@@ -120,12 +136,13 @@ def _as_text(value: object) -> str | None:
 
 @dataclass
 class _Lines:
-    """A text file read strictly; `start` is the line that the row at hand starts on."""
+    """A text file read strictly; `line` is the last line that was read."""
 
     path: Path
     encoding: str
-    start: int = 0
+    line: int = 0
     file: Any = field(default=None, init=False)
+    reader: Any = field(default=None, init=False)
 
     def __enter__(self) -> Self:
         try:
@@ -135,28 +152,37 @@ class _Lines:
             raise BadRequest(
                 "no such encoding", where="params.yaml: data.encoding", observed=self.encoding
             ) from None
+        self.reader = csv.reader(self.file, strict=True)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.file.close()
 
-    def csv_rows(self) -> Iterator[list[str]]:
-        """Yield each record of a CSV file; blank lines yield an empty list."""
-        reader = csv.reader(self.file, strict=True)
+    def csv_block(self, size: int) -> tuple[list[int], list[list[str]]]:
+        """Return up to `size` records and the lines they start on; none at the end of the file.
+
+        Blank lines are no records. Lines are counted again only where a record has several.
+        """
         while True:
-            self.start = reader.line_num + 1
+            before = self.reader.line_num
             try:
-                row = next(reader)
-            except StopIteration:
-                return
+                rows = list(islice(self.reader, size))
             except (csv.Error, UnicodeError) as error:
+                self.line = self.reader.line_num
                 self._refuse(error)
-            yield row
+            if len(rows) == self.reader.line_num - before:
+                starts = list(range(before + 1, before + 1 + len(rows)))
+            else:
+                tall = [1 + sum(len(BREAK.findall(cell)) for cell in row) for row in rows]
+                starts = [before + 1 + above for above in accumulate([0, *tall[:-1]])]
+            kept = [(start, row) for start, row in zip(starts, rows, strict=True) if row]
+            if kept or not rows:
+                return [start for start, _ in kept], [row for _, row in kept]
 
     def objects(self) -> Iterator[dict[str, object]]:
         """Yield each object of a JSON Lines file."""
         while True:
-            self.start += 1
+            self.line += 1
             try:
                 line = self.file.readline()
                 if not line:
@@ -164,6 +190,8 @@ class _Lines:
                 if not line.strip():
                     continue
                 item = json.loads(line, object_pairs_hook=_once, parse_constant=_no_constant)
+                if "\\ud" in line.lower():
+                    json.dumps(item, ensure_ascii=False).encode()  # half a pair is no text
             except (ValueError, RecursionError) as error:
                 self._refuse(error)
             if not isinstance(item, dict) or any(
@@ -180,12 +208,8 @@ class _Lines:
         else:
             what, expected = "a line is not a flat JSON object", "one object a line, each key once"
         raise DataRefused(
-            what, where=f"{self.path.name}: line {self.start}", expected=expected
+            what, where=f"{self.path.name}: line {self.line}", expected=expected
         ) from None
-
-
-def _text(path: Path, encoding: str) -> _Lines:
-    return _Lines(path, encoding)
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -6,7 +6,7 @@ A bad row never fails the step: its result is stored, and `refusal` says whether
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from pipelines import params as parameters
 from pipelines.canonical import canonical_json, sha256_file
-from pipelines.contract import Contract
+from pipelines.contract import Column, Contract
 from pipelines.contract import read as read_contract
 from pipelines.data import duplicates, files, picture, read, schema
 from pipelines.data.result import Tally, Validation, summed_up
@@ -48,10 +48,10 @@ def refusal(layout: Layout) -> ClewError | None:
     )
 
 
-def _raw_chunks(layout: Layout, landed: Landed, contract: Contract) -> Iterator[pa.Table]:
+def _raw_chunks(layout: Layout, landed: Landed, columns: Sequence[Column]) -> Iterator[pa.Table]:
     data = parameters.read(layout.params).data
     paths = [layout.landed / each.name for each in landed.files]
-    names = [each.name for each in contract.columns]
+    names = [each.name for each in columns]
     return read.chunks(paths, names, data.encoding, data.chunk_rows)
 
 
@@ -78,11 +78,11 @@ def _pass(context: Context, contract: Contract, landed: Landed) -> Tally:
     unique = tuple(each for each in contract.columns if each.unique)
     twice = {}
     if unique:
-        chunks = _raw_chunks(layout, landed, contract)
+        chunks = _raw_chunks(layout, landed, unique)
         twice = duplicates.find(chunks, unique, context.state.temporary)
     tally, kind = Tally(), refused_schema(contract)
     with pq.ParquetWriter(files.refused_rows(layout), kind, compression="zstd") as writer:
-        for raw in _raw_chunks(layout, landed, contract):
+        for raw in _raw_chunks(layout, landed, contract.columns):
             tested = schema.test(raw, contract, twice)
             keep = np.ones(raw.num_rows, dtype=bool)
             keep[tested.failures["position"].to_numpy()] = False

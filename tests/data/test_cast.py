@@ -119,8 +119,9 @@ def test_sentinels_become_missing_and_are_not_bad() -> None:
     assert [None, None, 5.5] == values("number", "n/a", "999.50", "5.5", sentinels=("n/a", 999.5))
     assert [None, 665, None] == values("integer", "666.0", "665", "999.25", sentinels=(666, 999.25))
     assert [None, "666.0"] == values("string", "666", "666.0", sentinels=(666,))
-    text = pa.array(["n/a", "999.5"])
-    assert not any(cast.cast(text, column("number", sentinels=("n/a", 999.5))).bad.to_pylist())
+    number = cast.cast(pa.array(["n/a", "999.5"]), column("number", sentinels=("n/a", 999.5)))
+    integer = cast.cast(pa.array(["666", "999.250"]), column("integer", sentinels=(666, 999.25)))
+    assert [False] * 4 == [*number.bad.to_pylist(), *integer.bad.to_pylist()]
 
 
 @given(st.text(min_size=1))

@@ -197,10 +197,6 @@ def test_a_file_without_a_header(checkout: Checkout) -> None:
     [
         ("a.parquet", b"PAR1 and then nothing"),
         ("a.jsonl", b'{"person": "P1"'),
-        ("a.jsonl", b'{"person": "P1", "person": "P2"}\n'),
-        ("a.jsonl", b'{"person": ["P1"]}\n'),
-        ("a.jsonl", b'{"amount": NaN}\n'),
-        ("a.jsonl", b"[1, 2]\n"),
         ("a.csv", b'person,seen\n"P1,2024\n'),
         ("a.xlsx", b"PK"),
     ],
@@ -211,6 +207,28 @@ def test_a_file_that_cannot_be_read(checkout: Checkout, name: str, content: byte
     message = refused(checkout)
     assert name in message
     assert "P1" not in message
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"person": "P9"',
+        '{"person": "P9", "person": "P8"}',
+        '{"person": ["P9"]}',
+        '{"person": {"P9": 1}}',
+        '{"person": "P9", "amount": NaN}',
+        '{"person": "P9", "colour": "\\ud800"}',
+        '["P9"]',
+        "P9",
+    ],
+)
+def test_a_line_that_is_no_flat_object(checkout: Checkout, line: str) -> None:
+    """One line that is no JSON object of plain values, each key once, refuses the file."""
+    path = checkout.jsonl(ROWS)
+    path.write_text(path.read_text() + line + "\n")
+    message = refused(checkout)
+    assert "(a.jsonl: line 7)" in message
+    assert "P9" not in message
 
 
 @pytest.mark.parametrize("cell", ['"P9"9', '"P9'])

@@ -38,10 +38,11 @@ def test_chunks_hold_at_most_so_many_rows(checkout: Checkout) -> None:
 def test_a_row_knows_the_line_it_starts_on(tmp_path: Path) -> None:
     """A quoted line break and a blank line do not shift the line numbers that follow."""
     path = tmp_path / "a.csv"
-    path.write_text('x,y\n1,"two\nlines"\n\n3,4\n', newline="")
-    (table,) = tables(path, ["x", "y"])
-    assert [2, 5] == table["_line"].to_pylist()
-    assert [1, 2] == table["_row"].to_pylist()
+    path.write_text('x,y\r\n1,"two\nlines"\r\n\r\n3,4\r\n"a\r\nb","c\rd"\r\n5,6\r\n', newline="")
+    for size in (1, 2, 10):
+        found = tables(path, ["x", "y"], size)
+        assert [2, 5, 6, 9] == [line for table in found for line in table["_line"].to_pylist()]
+        assert [1, 2, 3, 4] == [row for table in found for row in table["_row"].to_pylist()]
 
 
 def test_rows_of_another_width_are_marked_and_lose_nothing(tmp_path: Path) -> None:
