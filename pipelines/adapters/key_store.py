@@ -55,27 +55,22 @@ class SqliteKeyStore:
         with self._writing(durable=True) as db:
             db.executemany("INSERT INTO dek VALUES (?, ?, ?, ?, ?, 0)", rows)
 
-    def claim(self, wanted: Sequence[tuple[bytes, bytes, str]]) -> tuple[list[WrappedKey], int]:
-        find = f"SELECT {COLUMNS} FROM dek WHERE ref = ? AND bucket = ? AND retired = 0 LIMIT 1"  # noqa: S608
-        give = f"UPDATE dek SET ref = ?, bucket = ? WHERE key_id = ? RETURNING {COLUMNS}"  # noqa: S608
-        rows = []
-        with self._writing(durable=False) as db:
-            for key_id, ref, bucket in wanted:
-                row = db.execute(find, (ref, bucket)).fetchone()
-                rows += [row] if row else db.execute(give, (ref, bucket, key_id)).fetchall()
-            if len(rows) != len(wanted):
-                raise NotThere("a data key that is not in the key store")
-            generation = db.execute("SELECT value FROM generation").fetchone()[0]
-        return [_key(row) for row in rows], generation
+    def find(self, pairs: Sequence[tuple[bytes, str]]) -> dict[tuple[bytes, str], WrappedKey]:
+        where = "WHERE ref = ? AND bucket = ? AND retired = 0 LIMIT 1"
+        rows = [row for pair in pairs for row in self._rows(where, pair)]
+        return {(row.ref, row.bucket): row for row in rows}
 
     def drop_spare(self, key_ids: Sequence[bytes]) -> None:
         rows = [(each,) for each in key_ids]
         with self._writing(durable=False) as db:
             db.executemany("DELETE FROM dek WHERE key_id = ? AND ref = x''", rows)
 
-    def link(self, key_id: bytes, ref: bytes, bucket: str) -> None:
-        with self._writing(durable=True) as db:
-            db.execute("UPDATE dek SET ref = ?, bucket = ? WHERE key_id = ?", (ref, bucket, key_id))
+    def link(self, keys: Sequence[tuple[bytes, bytes, str]]) -> None:
+        rows = [(ref, bucket, key_id) for key_id, ref, bucket in keys]
+        with self._writing(durable=False) as db:
+            done = db.executemany("UPDATE dek SET ref = ?, bucket = ? WHERE key_id = ?", rows)
+            if done.rowcount != len(rows):
+                raise NotThere("a data key that is not in the key store")
 
     def key(self, key_id: bytes) -> WrappedKey | None:
         rows = self._rows("WHERE key_id = ?", (key_id,))

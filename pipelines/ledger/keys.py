@@ -31,7 +31,7 @@ from pipelines.ledger.secret_files import create_secret, locked, read_secret, re
 KEY_SIZE: Final = 32
 KEY_ID_SIZE: Final = 16
 NONCE_SIZE: Final = 12
-SPARE_KEYS: Final = 64
+SPARE_KEYS: Final = 256
 REMEMBERED_KEYS: Final = 10_000
 DAY_MS: Final = 86_400_000
 
@@ -54,18 +54,14 @@ class KeyStore(Protocol):
     def add_spare(self, keys: Sequence[WrappedKey]) -> None:
         """Keep new keys that no subject has yet; durable on return."""
 
-    def claim(self, wanted: Sequence[tuple[bytes, bytes, str]]) -> tuple[list[WrappedKey], int]:
-        """Return a key for each (spare key id, ref, bucket), and the generation, all at once.
-
-        A key that a subject has in a bucket already, and that is not retired, is returned; else
-        the spare is given to it. Survives the process, and need not survive a loss of power.
-        """
+    def find(self, pairs: Sequence[tuple[bytes, str]]) -> dict[tuple[bytes, str], WrappedKey]:
+        """Return a key that is not retired for each (ref, bucket) that has one."""
 
     def drop_spare(self, key_ids: Sequence[bytes]) -> None:
         """Delete those of these keys that no subject has."""
 
-    def link(self, key_id: bytes, ref: bytes, bucket: str) -> None:
-        """Give a key to a subject and bucket; durable on return."""
+    def link(self, keys: Sequence[tuple[bytes, bytes, str]]) -> None:
+        """Give each key id to a ref and bucket. Survives the process; may be lost with power."""
 
     def key(self, key_id: bytes) -> WrappedKey | None:
         """Return one key."""
@@ -157,6 +153,7 @@ class Keys:
         self._lock = threading.Lock()
         self._spare: list[tuple[bytes, bytes]] = []
         self._known: dict[tuple[bytes, str], DataKey] = {}
+        self._unlinked: set[bytes] = set()
         self._ring = Ring.read(ring_file)
         if len(self._ring.epochs) > 1:
             with locked(ring_file):
@@ -180,7 +177,7 @@ class Keys:
                 self._known.clear()
                 unknown = list(dict.fromkeys(pairs))
             if unknown:
-                self._claim(unknown)
+                self._learn(unknown)
             return [self._known[pair] for pair in pairs]
 
     def cipher(self, key_id: bytes) -> AESGCM:
@@ -217,8 +214,9 @@ class Keys:
     def drop_spare(self) -> None:
         """Delete the keys that were made ahead and not used."""
         with self._lock:
-            self.store.drop_spare([key_id for key_id, _ in self._spare])
-            self._spare = []
+            self.store.drop_spare([*self._unlinked, *(key_id for key_id, _ in self._spare)])
+            self._spare, self._unlinked = [], set()
+            self._known.clear()
 
     def exclusively(self, purpose: str) -> AbstractContextManager[None]:
         """Hold a lock, named by its purpose, against every process that uses these keys."""
@@ -253,17 +251,29 @@ class Keys:
         with self._lock:
             self._known.clear()
 
-    def _claim(self, pairs: Sequence[tuple[bytes, str]]) -> None:
-        """Learn a key for each pair, under the lock: the one it has, or a spare."""
-        if len(self._spare) < len(pairs):
-            self._spare += self._fresh_spares(max(SPARE_KEYS, len(pairs)))
-        wanted = [(key_id, *pair) for (key_id, _), pair in zip(self._spare, pairs, strict=False)]
-        rows, generation = self.store.claim(wanted)
-        made = dict(self._spare)
-        for pair, row in zip(pairs, rows, strict=True):
-            key = made.pop(row.key_id, None) or self._unwrap(row)
-            self._known[pair] = DataKey(row.key_id, *pair, generation, AESGCM(key))
-        self._spare = list(made.items())
+    def _learn(self, pairs: Sequence[tuple[bytes, str]]) -> None:
+        """Learn a key for each pair, under the lock: the one it has, or a spare, not linked yet."""
+        generation = self.store.generation()
+        held = self.store.find(pairs)
+        missing = len(pairs) - len(held)
+        if len(self._spare) < missing:
+            self._spare += self._fresh_spares(max(SPARE_KEYS, missing))
+        for pair in pairs:
+            if pair in held:
+                key_id, key = held[pair].key_id, self._unwrap(held[pair])
+            else:
+                key_id, key = self._spare.pop()
+                self._unlinked.add(key_id)
+            self._known[pair] = DataKey(key_id, *pair, generation, AESGCM(key))
+
+    def link(self, keys: Iterable[DataKey]) -> None:
+        """Tell the store whose these keys are, in one go; before what they seal is committed."""
+        with self._lock:
+            rows = [(k.key_id, k.ref, k.bucket) for k in keys if k.key_id in self._unlinked]
+        if rows:
+            self.store.link(rows)
+            with self._lock:
+                self._unlinked.difference_update(key_id for key_id, _, _ in rows)
 
     def _fresh_spares(self, count: int) -> list[tuple[bytes, bytes]]:
         """Make spare keys under the ring's lock: a rotation meanwhile would miss them."""

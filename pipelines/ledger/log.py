@@ -165,7 +165,7 @@ class Ledger:
             row = self.row(seq)
             cipher, bound = self.keys.cipher(part.key_id), bound_to(self.origin, row.id, n)
             found = disclose(read_entry(row.entry), n, part, cipher, bound)
-            self.keys.store.link(part.key_id, found.ref, found.bucket)
+            self.keys.store.link([(part.key_id, found.ref, found.bucket)])
 
     def _catch_up(self, writing: Writing) -> Head:
         """Return the log's head, checked anew where it or the guard moved since last time."""
@@ -208,9 +208,10 @@ class Ledger:
             group.outcomes[place] = Receipt(one.id, index, one.entry, note, growth)
 
     def _with_live_keys(self, group: Group, places: list[int]) -> list[int]:
-        """Fail entries whose key was retired since they were sealed; return the others."""
+        """Fail entries whose key was retired meanwhile; link the other keys, return the others."""
         keys = {key.key_id: key for place in places for key in group.sealed[place].keys}
         alive = self.keys.still_alive(keys.values())
+        self.keys.link(key for key in keys.values() if key.key_id in alive)
         if len(alive) == len(keys):
             return places
         dead = [p for p in places if any(k.key_id not in alive for k in group.sealed[p].keys)]

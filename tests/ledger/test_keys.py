@@ -11,7 +11,7 @@ from pipelines.adapters.key_store import SqliteKeyStore
 from pipelines.errors import BadRequest, IntegrityBroken, NotThere, Unavailable
 from pipelines.ledger import keys as module
 from pipelines.ledger import secret_files
-from pipelines.ledger.keys import Keys, Ring, bucket_of, create_ring
+from pipelines.ledger.keys import DataKey, Keys, Ring, bucket_of, create_ring
 from pipelines.ledger.secret_files import create_signer, read_signer
 
 NONCE = bytes(12)
@@ -23,15 +23,22 @@ def opened(tmp_path: Path) -> Keys:
     return reopened(tmp_path)
 
 
+def key_for(keys: Keys, subject: str, bucket: str) -> DataKey:
+    """Return a key that was used: the writer links it before what it seals is committed."""
+    key = keys.data_key(subject, bucket)
+    keys.link([key])
+    return key
+
+
 def reopened(folder: Path) -> Keys:
     return Keys(SqliteKeyStore(folder / "keys.db"), folder / "ring")
 
 
 def test_a_key_is_found_again(opened: Keys, tmp_path: Path) -> None:
     """The key of a subject and bucket is the same in another process, and opens by its id."""
-    first = opened.data_key("anna", "2026-11/decision")
+    first = key_for(opened, "anna", "2026-11/decision")
     sealed = first.cipher.encrypt(NONCE, b"body", None)
-    again = reopened(tmp_path).data_key("anna", "2026-11/decision")
+    again = key_for(reopened(tmp_path), "anna", "2026-11/decision")
 
     assert first.key_id == again.key_id
     assert b"body" == again.cipher.decrypt(NONCE, sealed, None)
@@ -42,12 +49,12 @@ def test_keys_differ_by_subject_and_bucket(opened: Keys) -> None:
     """Two subjects, or two buckets, never share a key."""
     pairs = [(s, b) for s in ("anna", "ben") for b in ("2026-11/d", "2026-12/d")]
 
-    assert 4 == len({opened.data_key(*pair).key_id for pair in pairs})
+    assert 4 == len({key_for(opened, *pair).key_id for pair in pairs})
 
 
 def test_the_store_holds_no_subject(opened: Keys, tmp_path: Path) -> None:
     """A subject's name is in none of the key store's files, and in no repr."""
-    key = opened.data_key("marked-subject", "2026-11/d")
+    key = key_for(opened, "marked-subject", "2026-11/d")
     files = [path.read_bytes() for path in tmp_path.iterdir()]
 
     assert not any(b"marked-subject" in content for content in files)
@@ -57,12 +64,12 @@ def test_the_store_holds_no_subject(opened: Keys, tmp_path: Path) -> None:
 
 def test_a_destroyed_key_is_gone(opened: Keys) -> None:
     """After destruction the key opens nothing and is told dead, and its subject gets a new one."""
-    key = opened.data_key("anna", "b")
-    other = opened.data_key("ben", "b")
+    key = key_for(opened, "anna", "b")
+    other = key_for(opened, "ben", "b")
     opened.destroy([row.key_id for row in opened.of_subject("anna")])
 
     assert {other.key_id} == opened.still_alive([key, other])
-    assert key.key_id != opened.data_key("anna", "b").key_id
+    assert key.key_id != key_for(opened, "anna", "b").key_id
     with pytest.raises(NotThere):
         opened.cipher(key.key_id)
 
@@ -70,16 +77,16 @@ def test_a_destroyed_key_is_gone(opened: Keys) -> None:
 def test_another_process_learns_of_a_destroyed_key(opened: Keys, tmp_path: Path) -> None:
     """A key kept in memory is told dead when another process destroyed it."""
     other = reopened(tmp_path)
-    key = other.data_key("anna", "b")
+    key = key_for(other, "anna", "b")
     opened.destroy([key.key_id])
 
     assert set() == other.still_alive([key])
-    assert key.key_id != other.data_key("anna", "b").key_id
+    assert key.key_id != key_for(other, "anna", "b").key_id
 
 
 def test_rotation_keeps_survivors_and_kills_the_old_copies(opened: Keys, tmp_path: Path) -> None:
     """After a rotation survivors open, and a key store from before it opens nothing."""
-    key = opened.data_key("anna", "b")
+    key = key_for(opened, "anna", "b")
     before = {row.key_id: row for row in opened.store.select()}
     opened.rotate()
     now = reopened(tmp_path)
@@ -100,7 +107,7 @@ def test_a_rotation_cut_short_is_finished(
     opened: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replaced: int
 ) -> None:
     """A crash before either replacement of the key ring leaves keys readable, and is finished."""
-    key = opened.data_key("anna", "b")
+    key = key_for(opened, "anna", "b")
     real, calls = secret_files.replace_secret, iter(range(2))
 
     def crash(path: Path, text: str) -> None:
@@ -121,20 +128,20 @@ def test_a_rotation_cut_short_is_finished(
 def test_another_process_rotated(opened: Keys, tmp_path: Path) -> None:
     """A process that was open while another rotated reads and makes keys on."""
     other = reopened(tmp_path)
-    key = other.data_key("anna", "b")
+    key = key_for(other, "anna", "b")
     opened.rotate()
     other.cipher(key.key_id)
-    fresh = [other.data_key(f"subject {n}", "b") for n in range(2 * module.SPARE_KEYS)]
+    fresh = [key_for(other, f"subject {n}", "b") for n in range(2 * module.SPARE_KEYS)]
     third = reopened(tmp_path)
 
-    assert fresh == [other.data_key(f"subject {n}", "b") for n in range(2 * module.SPARE_KEYS)]
+    assert fresh == [key_for(other, f"subject {n}", "b") for n in range(2 * module.SPARE_KEYS)]
     for each in fresh:
         third.cipher(each.key_id)
 
 
 def test_a_changed_wrapped_key_is_refused(opened: Keys) -> None:
     """A flipped byte in a wrapped key, or another key's row in its place, opens nothing."""
-    first, second = opened.data_key("anna", "b"), opened.data_key("ben", "b")
+    first, second = key_for(opened, "anna", "b"), key_for(opened, "ben", "b")
     row = opened.store.key(second.key_id)
     assert row is not None
     opened.store.rewrap([module.WrappedKey(first.key_id, row.epoch, row.wrapped)])
@@ -169,7 +176,7 @@ def test_key_files_are_never_overwritten(tmp_path: Path) -> None:
 
 def test_nothing_secret_in_repr(opened: Keys, tmp_path: Path) -> None:
     """No repr of a key object shows key material."""
-    key = opened.data_key("anna", "b")
+    key = key_for(opened, "anna", "b")
     ring = Ring.read(tmp_path / "ring")
     shown = " ".join(map(repr, [ring, key, opened, *opened.store.select()]))
 
@@ -207,3 +214,12 @@ def test_holds(opened: Keys) -> None:
 def test_bucket() -> None:
     """A bucket is the month in UTC and the purpose."""
     assert "2026-10/decision" == bucket_of(1_793_490_000_000 - 86_400_000, "decision")
+
+
+def test_a_key_is_linked_when_it_is_used(opened: Keys) -> None:
+    """A key handed out and never used belongs to nobody in the store."""
+    key = opened.data_key("anna", "b")
+    before = opened.of_subject("anna")
+    opened.link([key])
+
+    assert ([], [key.key_id]) == (before, [row.key_id for row in opened.of_subject("anna")])
