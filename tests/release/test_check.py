@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import html.parser
+import importlib
 import shutil
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from pipelines.release import checks as catalogue
 from pipelines.release import policy as packs
 from pipelines.release.checks._case import Finding, Line
 from pipelines.typed import read_json
+from tests.conftest import ROOT
 from tests.release import cases
 
 MARKED_JOB, MARKED_INCOME, MARKED_ID = "zqjxvk", 51.62387, "wfpgbm"
@@ -203,3 +206,19 @@ def test_scores_of_another_candidate_are_an_error(world: cases.World) -> None:
 def _ready(world: cases.World) -> cases.Case:
     world.layout.checks.mkdir(parents=True, exist_ok=True)
     return world.case
+
+
+def test_the_guides_example_is_a_check(
+    world: cases.World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file that docs/how-to/add-a-check.md shows is found, and judges a real case."""
+    guide = (ROOT / "docs" / "how-to" / "add-a-check.md").read_text(encoding="utf-8")
+    shown = guide.split("```python\n")[1].split("```")[0]
+    (tmp_path / "volume.py").write_text(textwrap.dedent(shown), encoding="utf-8")
+    assert ("volume",) == catalogue.names(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("volume")
+    loose = module.Thresholds(min_share=0.05, max_share=0.95)
+    assert "pass" == module.judge(world.case, loose).outcome
+    tight = module.Thresholds(min_share=0.0, max_share=0.01)
+    assert "fail" == module.judge(world.case, tight).outcome
