@@ -29,7 +29,6 @@ from airflow.sdk import (
     AssetOrTimeSchedule,
     CronTriggerTimetable,
     Param,
-    TaskGroup,
     TriggerRule,
     task,
 )
@@ -90,17 +89,16 @@ with DAG(
     )
     choose_data() >> begin
     check = steps(FILE_STEPS, after=begin)
-    with TaskGroup("checks", tooltip="One task a check: red is the one that blocked"):
-        checks = [
-            of_run(
-                name,
-                *("check", name),
-                after=check,
-                commit_of="check",
-                report=f"{REPORTS}/{name}.html",
-            )
-            for name in check_names()
-        ]
+    checks = [
+        of_run(
+            f"check.{name}",
+            *("check", name),
+            after=check,
+            commit_of="check",
+            report=f"{REPORTS}/{name}.html",
+        )
+        for name in check_names()
+    ]
     gate = of_run(
         "gate",
         *("step", "gate"),

@@ -36,7 +36,7 @@ def airflow_environment(home: Path, repository: Path, dags: Path) -> dict[str, s
 def python(script: str, environment: dict[str, str], given: object = None) -> Any:
     """Run a script of this folder in a fresh process and return the JSON that it prints."""
     done = subprocess.run(
-        ["timeout", "-k", "5", "280", sys.executable, str(HERE / script)],
+        ["timeout", "-k", "5", "800", sys.executable, str(HERE / script)],
         input=json.dumps(given),
         env=environment,
         capture_output=True,

@@ -71,8 +71,8 @@ def test_each_check_is_a_task(dags: dict[str, Any]) -> None:
     """The checks of the grid are the files of the folder, each with a link to its report."""
     files = (ROOT / "pipelines" / "release" / "checks").glob("[!_]*.py")
     tasks = dags["dags"]["train_model"]["tasks"]
-    found = {name for name in tasks if name.startswith("checks.")}
-    assert {f"checks.{path.stem}" for path in files} == found
+    found = {name for name in tasks if name.startswith("check.")}
+    assert {f"check.{path.stem}" for path in files} == found
     assert all(["Report"] == tasks[name]["links"] for name in (*found, "gate"))
     assert ["MLflow run"] == tasks["register"]["links"]
 

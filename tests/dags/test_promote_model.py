@@ -8,7 +8,7 @@ import pytest
 
 from tests.dags.scenarios import VERDICT
 
-pytestmark = pytest.mark.airflow
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(900)]
 
 
 def test_a_low_tier_asks_nobody(outcomes: dict[str, Any]) -> None:
