@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, islice
 from pathlib import Path
@@ -23,6 +23,8 @@ from pipelines.data.files import PLACE, ROW
 from pipelines.errors import BadRequest, DataRefused
 
 FORMATS = {".csv": "csv", ".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+# Python lists of more rows than this cost three times as much: they leave the caches.
+BLOCK_ROWS = 2000
 BREAK = re.compile(r"\r\n|\r|\n")
 
 
@@ -59,10 +61,22 @@ def chunks(
     """
     number = 1
     for path in paths:
-        for table in _file_chunks(path, columns, encoding, size):
+        small = _file_chunks(path, columns, encoding, min(size, BLOCK_ROWS))
+        for table in _joined(small, size):
             rows = pa.array(range(number, number + table.num_rows), pa.int64())
             number += table.num_rows
             yield table.add_column(0, ROW, rows)
+
+
+def _joined(tables: Iterable[pa.Table], size: int) -> Iterator[pa.Table]:
+    held: list[pa.Table] = []
+    for table in tables:
+        if held and sum(each.num_rows for each in held) + table.num_rows > size:
+            yield pa.concat_tables(held)
+            held = []
+        held.append(table)
+    if held:
+        yield pa.concat_tables(held)
 
 
 def _file_chunks(

@@ -55,6 +55,19 @@ def test_rows_of_another_width_are_marked_and_lose_nothing(tmp_path: Path) -> No
     assert [None, "2", "2"] == table["y"].to_pylist()
 
 
+def test_small_blocks_are_joined_to_chunks(tmp_path: Path) -> None:
+    """Reading in small blocks loses no row and still gives chunks of the size asked for."""
+    path = tmp_path / "a.csv"
+    count = 2 * read.BLOCK_ROWS + 7
+    path.write_text("x\n" + "".join(f"{number}\n" for number in range(count)))
+    found = tables(path, ["x"], 2 * read.BLOCK_ROWS)
+    assert [2 * read.BLOCK_ROWS, 7] == [table.num_rows for table in found]
+    values = [value for table in found for value in table["x"].to_pylist()]
+    assert [str(number) for number in range(count)] == values
+    lines = [line for table in found for line in table["_line"].to_pylist()]
+    assert list(range(2, count + 2)) == lines
+
+
 def test_columns_are_found_by_name(tmp_path: Path) -> None:
     """The order of a file's columns does not matter."""
     path = tmp_path / "a.csv"

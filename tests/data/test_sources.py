@@ -182,6 +182,13 @@ def test_a_database_that_does_not_answer(
     assert "SECRETNAME" not in str(caught.value)
 
 
+def test_a_query_that_fails(checkout: Checkout, database: Path) -> None:
+    """What the database says of a query it cannot answer may hold data, and is not told."""
+    with pytest.raises(Unavailable) as caught:
+        checkout.ingest(ask("SELECT * FROM nowhere WHERE person = 'MARKERVALUE'"))
+    assert "MARKERVALUE" not in str(caught.value)
+
+
 @pytest.mark.parametrize("url", ["nonsense", "nosuchdialect://x"])
 def test_a_url_that_is_none(checkout: Checkout, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     """A malformed URL is a bad request, and is not told."""
