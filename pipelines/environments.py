@@ -47,10 +47,8 @@ def _build(folder: Path, lock: Path, state: State) -> None:
 
 
 def _must(command: list[str], state: State) -> None:
-    environment = quiet.environment(state)
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     done = subprocess.run(  # noqa: S603
-        command, env=environment, capture_output=True, text=True, check=False
+        command, env=quiet.environment(state), capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise Unavailable(

@@ -152,6 +152,7 @@ def _variable(name: str, value: str) -> Iterator[None]:
 @contextmanager
 def _environment(wanted: dict[str, str]) -> Iterator[None]:
     former = dict(os.environ)
+    os.environ.clear()
     os.environ.update(wanted)
     try:
         yield
