@@ -42,8 +42,8 @@ class Fit:
 
     @property
     def ratio(self) -> float:
-        """The lowest selection-rate ratio of any group that is large enough."""
-        return min(self.ratios.values(), default=float("nan"))
+        """The lowest selection-rate ratio of any large enough group; NaN when one is undefined."""
+        return float(np.min(list(self.ratios.values()))) if self.ratios else float("nan")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 from sklearn.base import ClassifierMixin
 
 from pipelines.errors import BadRequest
@@ -35,30 +36,36 @@ def threshold(margins: Floats, approval_rate: float) -> float:
     return float(np.sort(margins)[len(margins) - chosen])
 
 
-def logistic_line(
-    margins: Floats, target: NDArray[np.int64], weights: NDArray[np.float64] | None = None
-) -> tuple[Floats, Floats]:
+def logistic_line(margins: Floats, target: NDArray[np.int64]) -> tuple[Floats, Floats]:
     """Fit P(target = 1) = expit(a + b * margin) by Newton's method.
 
     Returns (a, b) and their 2 by 2 covariance (the inverse Fisher information); all NaN where the
     fit does not exist: one class only, or margins that separate the classes. Platt 1999 and, read
     as intercept and slope of calibration, Cox 1958.
     """
-    count = np.ones(len(margins)) if weights is None else weights
+    line, nothing = np.array([0.0, 1.0]), (np.full(2, np.nan), np.full((2, 2), np.nan))
+    if _separated(margins, target):
+        return nothing
     design = np.column_stack([np.ones_like(margins), margins])
-    line = np.array([0.0, 1.0])
     for _ in range(STEPS):
-        share = 1.0 / (1.0 + np.exp(-np.clip(design @ line, -500.0, 500.0)))
-        information = design.T @ (design * (count * share * (1.0 - share))[:, None])
+        share = expit(design @ line)
+        information = design.T @ (design * (share * (1.0 - share))[:, None])
         try:
             covariance = np.linalg.inv(information)
         except np.linalg.LinAlgError:
-            break
-        step = covariance @ (design.T @ (count * (target - share)))
+            return nothing
+        step = covariance @ (design.T @ (target - share))
         line = line + step
         if np.abs(step).max() < CLOSE:
             return line, covariance
-    return np.full(2, np.nan), np.full((2, 2), np.nan)
+    return nothing
+
+
+def _separated(margins: Floats, target: NDArray[np.int64]) -> bool:
+    bad, good = margins[target == 0], margins[target == 1]
+    if not (len(bad) and len(good)):
+        return True
+    return bool(bad.max() <= good.min() or good.max() <= bad.min())
 
 
 def rescale(fitted: ClassifierMixin, kind: MarginKind, intercept: float, slope: float) -> None:

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
-from threadpoolctl import threadpool_limits
 
 from pipelines.errors import BadRequest
 
@@ -58,8 +57,7 @@ def estimator_margins(
         )
     if kind == "linear":
         return _linear(rows, fitted.coef_[0], float(fitted.intercept_[0]))  # type: ignore[attr-defined]
-    with threadpool_limits(limits=1):
-        raw = fitted.decision_function(rows)  # type: ignore[attr-defined]
+    raw = fitted.decision_function(rows)  # type: ignore[attr-defined]
     return np.asarray(raw, dtype=np.float64)
 
 
