@@ -98,27 +98,13 @@ class Transport:
         return self._client
 
     def _translated(self, error: MlflowException) -> ClewError:
-        code = self._answered_code(error)
+        code = str(error.error_code)
         message = str(error).splitlines()[0]
         if code == "RESOURCE_DOES_NOT_EXIST":
             return NotThere("MLflow has no such thing", where=self.uri, observed=message)
         if code in ("INVALID_PARAMETER_VALUE", "RESOURCE_ALREADY_EXISTS"):
             return BadRequest("MLflow refused the request", where=self.uri, observed=message)
-        return self._unavailable(code or "no answer of MLflow's own")
-
-    def _answered_code(self, error: MlflowException) -> str | None:
-        """Return the error code that MLflow itself gave; None when something else spoke.
-
-        MLflow's client makes RESOURCE_DOES_NOT_EXIST out of any page with status 404.
-        """
-        from mlflow.exceptions import RestException
-
-        if self.embedded:
-            return str(error.error_code)
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, RestException):
-            cause = cause.__context__  # the client words some of the server's answers anew
-        return str(cause.json.get("error_code")) if cause else None
+        return self._unavailable(code)
 
     def _unavailable(self, observed: str) -> Unavailable:
         expected = "an MLflow tracking server that answers"

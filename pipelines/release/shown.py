@@ -23,7 +23,7 @@ from pipelines.typed import load_yaml, plain
 SHOWN_REASONS = 20
 # Rows of people stay under DVC, where erasure reaches them.
 NOT_SHOWN = ("*.parquet",)
-METRIC_NAME = re.compile(r"[^A-Za-z0-9_\-. /]")
+METRIC_NAME = re.compile(r"[^A-Za-z0-9_\-. ]")
 
 
 def tags(run: Run, verdict: Verdict, candidate: Candidate, data_md5: str) -> dict[str, str]:
