@@ -162,8 +162,7 @@ def judge(case: Case, limits: Thresholds) -> Finding:
     rng, found, nothing = case.rng(), list[Comparison](), list[Line]()
     for attribute, counts in tables.items():
         drawn = group_metrics.bootstrap(counts.table, settings.bootstrap_samples, rng)
-        every = compare(attribute, counts, limits.min_group_size, drawn, settings.confidence)
-        mine = list(every)
+        mine = list(compare(attribute, counts, limits.min_group_size, drawn, settings.confidence))
         found += mine
         nothing += [] if mine else [_nothing(attribute, counts, limits, _gates(attribute, there))]
     found.sort(key=_goodness)
@@ -191,8 +190,7 @@ def _tables(
 
 
 def _p_values(counts: GroupCounts, reference: int, known: NDArray[np.bool_]) -> NDArray[np.float64]:
-    selected = counts.table[:, 1, :].sum(axis=-1)
-    raw = np.full(len(counts.names), np.nan)
+    selected, raw = counts.table[:, 1, :].sum(axis=-1), np.full(len(counts.names), np.nan)
     for index in np.flatnonzero(known):
         raw[index] = fisher(
             int(selected[index]),
@@ -275,8 +273,7 @@ def _evidence(
         attribute: dict(zip(_labels(table), table.table.tolist(), strict=True))
         for attribute, table in tables.items()
     }
-    absent: list[Json] = list(lacking)
-    return {"comparisons": comparisons, "counts": counts, "attributes_not_in_the_data": absent}
+    return {"comparisons": comparisons, "counts": counts, "not_in_the_data": list(lacking)}
 
 
 def _pictures(
