@@ -27,9 +27,16 @@ class Question:
 
 
 def question(
-    version: ModelVersion, policy: Policy, checks: Sequence[Check], champion: ModelVersion | None
+    version: ModelVersion,
+    policy: Policy,
+    checks: Sequence[Check],
+    champion: ModelVersion | None,
+    server: str,
 ) -> Question:
-    """Return the question whether `version` may take the place of `champion`."""
+    """Return the question whether `version` may take the place of `champion`.
+
+    `server` is MLflow's address; anything but one of HTTP gives no links.
+    """
     place = f"version {champion.version}" if champion else "no champion yet"
     facts = (
         ("Version", f"{version.model_name} {version.version}"),
@@ -47,11 +54,22 @@ def question(
             ("Check", "Outcome", "Role", "Observed", "Expected"), [_row(c, policy) for c in checks]
         ),
         "",
+        *links(version, server),
         "The answer, its reason and your name are kept with the version.",
     ]
     return Question(
         subject=f"Promote {version.model_name} version {version.version}?", body="\n".join(lines)
     )
+
+
+def links(version: ModelVersion, server: str) -> list[str]:
+    """Return where the version and its run, with reports and plots, are to be looked at."""
+    if not server.startswith("http"):
+        return []
+    page = f"{server.rstrip('/')}/#"
+    of_version = f"{page}/models/{version.model_name}/versions/{version.version}"
+    of_run = f"{page}/runs/{version.registry_run}"
+    return [f"[In MLflow: the version]({of_version}), [its reports and plots]({of_run})", ""]
 
 
 def table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
