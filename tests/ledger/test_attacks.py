@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from pipelines.errors import IntegrityBroken
 from pipelines.ledger import tree, verify
 from pipelines.ledger.bundle import copy_log, write_bundle
-from pipelines.ledger.entry import bound_to, encrypt, frame, read_entry
+from pipelines.ledger.entry import bound_to, encrypt, frame, read_entry, seal
 from pipelines.ledger.erasure import erase, plan
 from pipelines.ledger.log import Ledger
 from pipelines.ledger.note import Algorithm, Checkpoint, Signer, opened
@@ -356,3 +357,43 @@ def test_a_ciphertext_with_two_keys_shows_one_record(place: Place) -> None:
     (bundle / "record.bin").write_bytes(content[:32] + content[32:].replace(b"body", b"evil"))
 
     assert verify.TAMPERED == verify.verify(bundle, policy(place))[0]
+
+
+def test_a_part_that_opens_as_something_else(place: Place) -> None:
+    """An entry that commits to another plaintext than its part holds is refused on reading."""
+    ledger = filled(place)
+    sealed = seal(draft("anna", b"shown"), ledger.origin, ledger.keys)
+    fields = read_entry(sealed.entry)
+    other = hashlib.sha256(b"meant").hexdigest()
+    entry = sealed.entry.replace(fields["pc"][0].encode(), other.encode())
+    ledger.append(replace(sealed, entry=entry, leaf=tree.hash_leaf(entry))).result()
+
+    assert 0 == found(place)
+    with pytest.raises(IntegrityBroken):
+        ledger.read(sealed.id)
+
+
+def test_a_changed_leaf_that_the_guard_has_not_seen(place: Place) -> None:
+    """A leaf changed after the guard's checkpoint is refused by the signed root itself."""
+    ledger = filled(place)
+    guard = (place.folder / "guard").read_bytes()
+    ledger.record(draft())
+    ledger.close()
+    (place.folder / "guard").write_bytes(guard)
+    place.ledger().close()
+    (place.folder / "guard").write_bytes(guard)
+    place.query("UPDATE entry SET leaf = ? WHERE seq = 30", [bytes(32)])
+
+    with pytest.raises(IntegrityBroken) as refused:
+        place.ledger()
+    assert "not the one that was signed" in refused.value.what
+
+
+@pytest.mark.parametrize(("seq", "n"), [(3, 1), (99, 0), (-1, 0)])
+def test_a_part_too_many(place: Place, seq: int, n: int) -> None:
+    """An encrypted part that no entry commits to is found, inside the log's range and outside."""
+    filled(place).close()
+    [row] = place.query("SELECT key_id, nonce, ct FROM part WHERE seq = 4")
+    place.query("INSERT INTO part VALUES (?, ?, ?, ?, ?)", [seq, n, *row])
+
+    assert verify.TAMPERED == found(place)
