@@ -27,6 +27,8 @@ PARAMS = (
     params.Recipe,
     params.Mitigation,
     params.EvaluateParams,
+    params.DecideParams,
+    params.ReferenceParams,
     params.Schedules,
 )
 CONTRACT = """\

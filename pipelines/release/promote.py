@@ -26,7 +26,7 @@ class Promoted:
     unchanged: bool
 
 
-def refusal(
+def why_not(
     verdict: Verdict, version: ModelVersion, champion_id: str, approval_problem: str | None
 ) -> GateRefused | None:
     """Return the reason why a version may not become champion; None when it may.
@@ -179,7 +179,7 @@ def _judge(
         files = fetched(registry, version, Path(folder) / "version")
         verdict, policy = read_json(files.verdict, Verdict), read_policy(files)
     problem = approval_problem(policy, version, approval, trail)
-    refused = refusal(verdict, version, champion_id, problem)
+    refused = why_not(verdict, version, champion_id, problem)
     if refused:
         raise refused
 

@@ -14,11 +14,14 @@ from pipelines import contract
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SOURCES = sorted([*(ROOT / "pipelines").rglob("*.py"), *(ROOT / "dags").rglob("*.py")])
-LONGEST_MODULE = 400
-LONGEST_FUNCTION = 60
-USUAL_FUNCTION = 40
+LONGEST_MODULE = 350
+ONE_FILE = "pipelines/ledger/verify.py"  # whoever verifies takes this one file and nothing else
+LONGEST_FILE_ALONE = 600
+LONGEST_FUNCTION = 45
+USUAL_FUNCTION = 20
 # Words of the default data that are also words of every program.
 COMMON = {
+    "approve",
     "self",
     "other",
     "action",
@@ -102,19 +105,22 @@ def test_the_environment_is_read_in_few_places() -> None:
         "pipelines/model/environment.py",
         "pipelines/adapters/mlflow_registry.py",
         "pipelines/adapters/openlineage.py",
-        "dags/_step_task.py",
     }
     readers = {
         path.relative_to(ROOT).as_posix() for path in SOURCES if "os.environ" in path.read_text()
     }
-    readers = {name for name in readers if not name.startswith("pipelines/stack/")}
-    assert set() == readers - allowed
+    other = {
+        name for name in readers - allowed if not name.startswith(("pipelines/stack/", "dags/"))
+    }
+    assert set() == other
 
 
 def test_modules_and_functions_stay_readable() -> None:
     """No module over the limit, no function over its own, and nine in ten functions are short."""
     for path in SOURCES:
-        assert len(path.read_text().splitlines()) <= LONGEST_MODULE, path.relative_to(ROOT)
+        name = path.relative_to(ROOT).as_posix()
+        limit = LONGEST_FILE_ALONE if name == ONE_FILE else LONGEST_MODULE
+        assert len(path.read_text().splitlines()) <= limit, name
     sizes = [length(node) for _, node in functions()]
     for path, node in functions():
         assert length(node) <= LONGEST_FUNCTION, f"{path.relative_to(ROOT)}: {node.name}"
@@ -122,11 +128,14 @@ def test_modules_and_functions_stay_readable() -> None:
 
 
 def test_every_public_function_says_what_it_does() -> None:
-    """A function without an underscore has a docstring, or overrides one that has."""
+    """A function of a module that others may call has a docstring; a method has its port's."""
     silent = [
         f"{path.relative_to(ROOT)}: {node.name}"
-        for path, node in functions()
-        if not node.name.startswith("_") and ast.get_docstring(node) is None and length(node) > 6
+        for path in SOURCES
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef)
+        and not node.name.startswith("_")
+        and ast.get_docstring(node) is None
     ]
     assert [] == silent
 

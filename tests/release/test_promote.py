@@ -175,17 +175,17 @@ def test_a_verdict_that_does_not_carry_the_version_refuses_it(
 ) -> None:
     """Each thing that a verdict is bound to is compared."""
     verdict, version = judged
-    assert promote.refusal(verdict, version, verdict.champion_id, None) is None
+    assert promote.why_not(verdict, version, verdict.champion_id, None) is None
     spoiled = msgspec.structs.replace(verdict, **SPOILED[what])
     bound = msgspec.structs.replace(version, verdict_id=spoiled.id)
-    assert promote.refusal(spoiled, bound, verdict.champion_id, None) is not None
+    assert promote.why_not(spoiled, bound, verdict.champion_id, None) is not None
 
 
 def test_a_version_recorded_as_blocked_is_refused(judged: tuple[Verdict, ModelVersion]) -> None:
     """The version's own record has to say that it passed, too."""
     verdict, version = judged
     blocked = msgspec.structs.replace(version, passed=False)
-    assert promote.refusal(verdict, blocked, verdict.champion_id, None) is not None
+    assert promote.why_not(verdict, blocked, verdict.champion_id, None) is not None
 
 
 def approval_of(about: ModelVersion, **changes: Any) -> Approval:
