@@ -47,7 +47,11 @@ class Protected(Part, frozen=True):
 
 
 class Column(Part, frozen=True):
-    """One column of the data."""
+    """One column of the data.
+
+    `outside` says what becomes of an application whose value is outside the documented range or
+    among no known values: a person decides (refer), or it is sent back (refuse).
+    """
 
     name: str
     role: Role
@@ -63,6 +67,7 @@ class Column(Part, frozen=True):
     max_missing_share: float | None = None
     favourable: Scalar | None = None
     protected: Protected | None = None
+    outside: Literal["refer", "refuse"] = "refer"
     actionable: Literal["no", "increase", "decrease", "any"] = "no"
     monotone: Literal["no", "increasing", "decreasing"] = "no"
     words: str | None = None

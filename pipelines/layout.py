@@ -153,6 +153,10 @@ class Model:
     def training(self) -> Path:
         return self.folder / "training.json"
 
+    @property
+    def reference(self) -> Path:
+        return self.folder / "reference.json"
+
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:

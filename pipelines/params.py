@@ -5,6 +5,7 @@ Unknown or missing keys are refused. Thresholds of the checks stand in the polic
 
 from __future__ import annotations
 
+import operator
 from pathlib import Path
 from typing import Literal
 
@@ -101,6 +102,33 @@ class EvaluateParams(Section, frozen=True):
     min_group_size: int
 
 
+class ReferenceParams(Section, frozen=True):
+    """Whom a decision's reasons compare a person with, chosen out of the training part.
+
+    `above_cutoff`: the up to `size` applicants at or just above the operating point; `all`: `size`
+    of all applicants, evenly spaced by margin (12 CFR 1002.9, comment 9(b)(2)-5 names both).
+    """
+
+    population: Literal["above_cutoff", "all"] = "above_cutoff"
+    size: int = 50
+
+
+class DecideParams(Section, frozen=True):
+    """How one application is decided.
+
+    `reference` and `refer_band` come with the model version; the others with the service.
+    `refer_band` is a width in log-odds, half of it to each side of the operating point, inside
+    which a person decides. `holdout_share` of the requests, at random, go to the former procedure.
+    `max_reasons` principal reasons are given; an application has at most `max_bytes`.
+    """
+
+    reference: ReferenceParams = ReferenceParams()
+    refer_band: float = 0.0
+    holdout_share: float = 0.0
+    max_reasons: int = 4
+    max_bytes: int = 65536
+
+
 class Schedules(Section, frozen=True):
     """Cron expressions in UTC."""
 
@@ -119,6 +147,7 @@ class Params(Section, frozen=True):
     candidates: dict[str, Recipe]
     evaluate: EvaluateParams
     schedules: Schedules
+    decide: DecideParams = DecideParams()
 
     @property
     def recipe(self) -> Recipe:
@@ -135,19 +164,39 @@ class Params(Section, frozen=True):
 
     @property
     def judged_sha256(self) -> str:
-        """SHA-256 over what a verdict depends on: all but schedules and the data's source."""
+        """SHA-256 over what a verdict depends on: not the schedules, source and service."""
         kept = {
             "model_name": self.model_name,
             "policy": self.policy,
             "split": plain(self.split),
             "recipe": plain(self.recipe),
             "evaluate": plain(self.evaluate),
+            "decide": {
+                "reference": plain(self.decide.reference),
+                "refer_band": self.decide.refer_band,
+                "max_reasons": self.decide.max_reasons,
+            },
         }
         return sha256_json(kept)
 
 
-SHARES = ("data.max_refused_share", "split.test_share", "evaluate.confidence")
-COUNTS = ("data.chunk_rows", "evaluate.bootstrap_samples", "evaluate.min_group_size")
+SHARES = (
+    "data.max_refused_share",
+    "split.test_share",
+    "evaluate.confidence",
+    "decide.holdout_share",
+)
+COUNTS = (
+    "data.chunk_rows",
+    "evaluate.bootstrap_samples",
+    "evaluate.min_group_size",
+    "decide.max_reasons",
+    "decide.max_bytes",
+)
+LEAST_REFERENCE = (
+    10  # what is kept of a reference are counts and means: never those of a few people
+)
+MAX_BAND = 1000.0  # log-odds: wider than any band that leaves something to decide
 
 
 def read(path: Path) -> Params:
@@ -157,6 +206,8 @@ def read(path: Path) -> Params:
         _in_range(name, _get(params, name), 0.0, 1.0)
     for name in COUNTS:
         _in_range(name, _get(params, name), 1, float("inf"))
+    _in_range("decide.reference.size", params.decide.reference.size, LEAST_REFERENCE, float("inf"))
+    _in_range("decide.refer_band", params.decide.refer_band, 0.0, MAX_BAND)
     for name, recipe in params.candidates.items():
         _in_range(f"candidates.{name}.approval_rate", recipe.approval_rate, 0.0, 1.0)
     _ = params.recipe
@@ -182,8 +233,7 @@ def override(path: Path, changes: dict[str, str]) -> str:
 
 
 def _get(params: Params, name: str) -> float:
-    section, key = name.split(".")
-    value: float = getattr(getattr(params, section), key)
+    value: float = operator.attrgetter(name)(params)
     return value
 
 

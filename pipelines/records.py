@@ -99,7 +99,8 @@ class Candidate(Record, frozen=True):
     """A trained model that asks to become champion.
 
     `threshold` is the operating point as `float.hex` of a margin in log-odds: a person whose
-    margin is at or above it gets the favourable outcome.
+    margin is at or above it gets the favourable outcome. Within half of `refer_band` (`float.hex`,
+    log-odds) of it a person decides. `reference_sha256` is of the file that reasons compare with.
     """
 
     recipe: str
@@ -112,6 +113,8 @@ class Candidate(Record, frozen=True):
     features: tuple[str, ...]
     threshold: str
     margin: Literal["linear", "trees"]
+    refer_band: str = (0.0).hex()
+    reference_sha256: str | None = None
 
 
 class Evaluation(Record, frozen=True):
