@@ -41,7 +41,7 @@ class Publish(BaseOperator):
         last = newest(context["inlet_events"][self.asset])
         if last.get(self.identity) == now:
             raise AirflowSkipException(f"unchanged: {self.asset.name} {now} was announced already")
-        context["outlet_events"][self.asset].extra = self.extra
+        context["outlet_events"][self.asset].extra.update(self.extra)
         return self.extra
 
 

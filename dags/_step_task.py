@@ -180,7 +180,8 @@ def finish(begin: ClewTask, last: BaseOperator | Sequence[BaseOperator]) -> Clew
     """Return the task that removes the run's worktree when all is over, whatever came out."""
     made = ClewTask(task_id="finish", words=["finish", f"--run-id={RUN_ID}"])
     made.set_upstream(last)
-    return made.as_teardown(setups=begin)
+    made.as_teardown(setups=begin)
+    return made
 
 
 def _collect(stream: IO[str], into: list[str]) -> None:

@@ -77,6 +77,20 @@ def test_each_check_is_a_task(dags: dict[str, Any]) -> None:
     assert ["MLflow run"] == tasks["register"]["links"]
 
 
+def test_one_leaf_waits_for_every_check(dags: dict[str, Any]) -> None:
+    """`passed` decides only when gate, registration and all checks have ended, and ends the run.
+
+    With `all_success` a skipped registration would decide before the checks, and look green.
+    """
+    tasks = dags["dags"]["train_model"]["tasks"]
+    checks = {name for name in tasks if name.startswith("check.")}
+    assert "none_failed" == tasks["passed"]["rule"]
+    assert {"gate", "register", *checks} == set(tasks["passed"]["upstream"])
+    above = {name for task in tasks.values() for name in task["upstream"] if not task["teardown"]}
+    leaves = {name for name in tasks if name not in above and not tasks[name]["teardown"]}
+    assert {"publish"} == leaves
+
+
 def test_only_approvers_are_asked(dags: dict[str, Any]) -> None:
     """The question goes to the users whose role is `user`, and nobody's answer is made up."""
     approve = dags["dags"]["promote_model"]["tasks"]["approve"]
