@@ -22,11 +22,10 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from pipelines.errors import BadRequest, IntegrityBroken
-from pipelines.ledger.keys import NONCE_SIZE, DataKey, Keys, bucket_of
+from pipelines.ledger.keys import ID_SIZE, NONCE_SIZE, DataKey, Keys, bucket_of, ordered_id
 from pipelines.ledger.tree import hash_leaf
 
 VERSION: Final = 1
-ID_SIZE: Final = 16
 SALT_SIZE: Final = 32
 REF_SIZE: Final = 32
 LARGEST_ENTRY: Final = 600
@@ -50,7 +49,7 @@ class Body:
 class Draft:
     """An entry to be: its type, public facts about it, and one body for each person in it.
 
-    `id` (16 bytes) is random where none is given; an id can be recorded once.
+    `id` (16 bytes) is made where none is given; an id can be recorded once.
     """
 
     kind: str
@@ -134,7 +133,7 @@ def seal_many(drafts: Sequence[Draft], origin: str, keys: Keys) -> list[Sealed]:
 
 
 def _seal(draft: Draft, when: int, used: tuple[DataKey, ...], origin: str) -> Sealed:
-    number = draft.id or os.urandom(ID_SIZE)
+    number = draft.id or ordered_id()
     if len(number) != ID_SIZE:
         raise BadRequest("an id of the wrong length", expected=f"{ID_SIZE} bytes")
     frames = [frame(key, body.content) for key, body in zip(used, draft.bodies, strict=True)]

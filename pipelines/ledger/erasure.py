@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from pipelines.errors import BadRequest, NotThere
-from pipelines.ledger.entry import ID_SIZE, Draft, Erased, Fact, Sealed, seal
+from pipelines.ledger.entry import Draft, Erased, Fact, Sealed, seal
 from pipelines.ledger.group import Receipt
+from pipelines.ledger.keys import ordered_id
 from pipelines.ledger.log import Ledger
 from pipelines.ledger.tree import grow, hash_leaf
 
@@ -120,7 +121,7 @@ def _tombstone(ledger: Ledger, parts: Sequence[tuple[int, int]], basis: str) -> 
     One part's opening tells nothing of the others, so a tombstone shown for one record does not
     tie it to the rest of a person's.
     """
-    number = os.urandom(ID_SIZE)
+    number = ordered_id()
     order = list(parts)
     secrets.SystemRandom().shuffle(order)
     salts = [os.urandom(SALT_SIZE) for _ in order]

@@ -13,6 +13,7 @@ import hmac
 import json
 import os
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -29,7 +30,8 @@ from pipelines.ledger.note import decode, encode
 from pipelines.ledger.secret_files import create_secret, locked, read_secret, replace_secret
 
 KEY_SIZE: Final = 32
-KEY_ID_SIZE: Final = 16
+ID_SIZE: Final = 16
+TIME_SIZE: Final = 6
 NONCE_SIZE: Final = 12
 SPARE_KEYS: Final = 256
 REMEMBERED_KEYS: Final = 10_000
@@ -132,6 +134,14 @@ class Ring:
 def create_ring(path: Path) -> None:
     """Make a key ring and its file. Raises IntegrityBroken when there is one already."""
     create_secret(path, Ring(os.urandom(KEY_SIZE), {1: os.urandom(KEY_SIZE)}).text())
+
+
+def ordered_id() -> bytes:
+    """Return 16 bytes that nobody can guess and that grow with time: 48 bits of it, 80 random.
+
+    Ids that grow keep an index's new rows together on few pages.
+    """
+    return (time.time_ns() // 1_000_000).to_bytes(TIME_SIZE) + os.urandom(ID_SIZE - TIME_SIZE)
 
 
 def bucket_of(time_ms: int, purpose: str) -> str:
@@ -277,7 +287,7 @@ class Keys:
 
     def _fresh_spares(self, count: int) -> list[tuple[bytes, bytes]]:
         """Make spare keys under the ring's lock: a rotation meanwhile would miss them."""
-        fresh = [(os.urandom(KEY_ID_SIZE), os.urandom(KEY_SIZE)) for _ in range(count)]
+        fresh = [(ordered_id(), os.urandom(KEY_SIZE)) for _ in range(count)]
         with locked(self._ring_file):
             self._ring = Ring.read(self._ring_file)
             self.store.add_spare([self._wrap(key_id, key) for key_id, key in fresh])
