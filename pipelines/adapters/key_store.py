@@ -34,6 +34,7 @@ class SqliteKeyStore:
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
+        self._durable: bool | None = None
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.touch(mode=0o600)
@@ -132,7 +133,9 @@ class SqliteKeyStore:
     def _writing(self, *, durable: bool) -> Iterator[sqlite3.Connection]:
         try:
             with self._lock:
-                self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+                if durable != self._durable:
+                    self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+                    self._durable = durable
                 self._db.execute("BEGIN IMMEDIATE")
                 try:
                     yield self._db
