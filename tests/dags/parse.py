@@ -50,7 +50,7 @@ def task_seen(task: Any) -> dict[str, Any]:
         "module": type(task).__module__,
         "retries": task.retries,
         "delay": task.retry_delay.total_seconds(),
-        "rule": str(task.trigger_rule),
+        "rule": task.trigger_rule.value,
         "teardown": task.is_teardown,
         "upstream": sorted(task.upstream_task_ids),
         "links": [link.name for link in task.operator_extra_links],
