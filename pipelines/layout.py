@@ -275,6 +275,43 @@ class State:
     def settings(self) -> Path:
         return self.home / "settings.yaml"
 
+    # decide and record
+    @property
+    def ledger_database(self) -> Path:
+        return self.ledger / "ledger.db"
+
+    @property
+    def ledger_policy(self) -> Path:
+        return self.ledger / "policy"
+
+    @property
+    def ledger_signer(self) -> Path:
+        return self.keys / "ledger-signer"
+
+    @property
+    def ledger_ring(self) -> Path:
+        return self.keys / "ledger-ring"
+
+    @property
+    def ledger_guard(self) -> Path:
+        return self.keys / "ledger-guard"
+
+    @property
+    def data_keys(self) -> Path:
+        return self.keys / "data-keys.db"
+
+    @property
+    def api_keys(self) -> Path:
+        return self.keys / "api-keys.json"
+
+    @property
+    def stop_switch(self) -> Path:
+        return self.home / "stop.json"
+
+    @property
+    def service_settings(self) -> Path:
+        return self.home / "service.yaml"
+
 
 def repository(start: Path | None = None) -> Path:
     """Return the root of the checkout that holds `start` (default: the working directory)."""

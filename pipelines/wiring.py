@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import secrets
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.layout import Layout, State
@@ -11,9 +13,14 @@ from pipelines.ports import Context, Lineage, Registry, Run
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pipelines.ledger.log import Ledger
+    from pipelines.ledger.store import Store
+
 TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
 LINEAGE_URL_VARIABLE = "OPENLINEAGE_URL"
 AIRFLOW_RUN_VARIABLE = "CLEW_AIRFLOW_RUN_ID"
+LEDGER_URL_VARIABLE = "CLEW_LEDGER_URL"
+LEDGER_GUARD_VARIABLE = "CLEW_LEDGER_GUARD"
 RUN_VARIABLES = ("CLEW_RUN_ID", "CLEW_RUN_COMMIT", AIRFLOW_RUN_VARIABLE)
 
 
@@ -52,6 +59,61 @@ def lineage(state: State) -> Lineage:
     local = FileLineage(state.lineage)
     url = os.environ.get(LINEAGE_URL_VARIABLE)
     return HttpLineage(url, local) if url else local
+
+
+def ledger(state: State) -> Ledger:
+    """Open the ledger: PostgreSQL at ``CLEW_LEDGER_URL``, else SQLite in the state folder.
+
+    The fork guard stands at ``CLEW_LEDGER_GUARD``, which belongs on another volume, else beside
+    the keys. Raises NotThere before `prepare_ledger`, IntegrityBroken, Unavailable.
+    """
+    from pipelines.adapters.key_store import SqliteKeyStore
+    from pipelines.ledger.guard import FileGuard
+    from pipelines.ledger.keys import Keys
+    from pipelines.ledger.log import Ledger
+    from pipelines.ledger.secret_files import read_signer
+
+    signer = read_signer(state.ledger_signer)
+    keys = Keys(SqliteKeyStore(state.data_keys), state.ledger_ring)
+    return Ledger(ledger_store(state), keys, FileGuard(ledger_guard(state)), [signer])
+
+
+def ledger_store(state: State) -> Store:
+    """Open the ledger's store alone, without a look at what is in it."""
+    from pipelines.adapters.sql_ledger import SqliteStore
+
+    url = os.environ.get(LEDGER_URL_VARIABLE)
+    if not url:
+        return SqliteStore(state.ledger_database)
+    from pipelines.adapters.postgres_ledger import PostgresStore
+
+    return PostgresStore(url)
+
+
+def ledger_guard(state: State) -> Path:
+    """Return where the fork guard stands."""
+    return Path(os.environ.get(LEDGER_GUARD_VARIABLE) or state.ledger_guard)
+
+
+def prepare_ledger(state: State) -> None:
+    """Make the ledger's keys and trust file where there is no ledger yet; else change nothing.
+
+    Keys that are missing beside a ledger are never made anew: it could not be read any more.
+    """
+    from pipelines.environments import locked
+    from pipelines.ledger.keys import create_ring
+    from pipelines.ledger.secret_files import create_signer, read_signer
+
+    with locked(state.keys / "ledger.lock"):
+        if not (ledger_guard(state).exists() or state.ledger_database.exists()):
+            if not state.ledger_ring.exists():
+                create_ring(state.ledger_ring)
+            if not state.ledger_signer.exists():
+                create_signer(state.ledger_signer, f"clew.local/{secrets.token_hex(8)}")
+        if not state.ledger_policy.exists():
+            vkey = read_signer(state.ledger_signer).verifier.vkey()
+            state.ledger_policy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            state.ledger_policy.write_text(f"log {vkey}\nquorum none\n")
 
 
 def current_run() -> Run | None:

@@ -83,15 +83,20 @@ def fetched(registry: Registry, record: ModelVersion, into: Path) -> VersionFile
     found = VersionFiles(into)
     where = f"{record.model_name} version {record.version}"
     _same(where, "the files", sha256_tree(into), record.files_sha256)
+    # Ids are over the bytes as they were written: a record that gained a field since keeps its id.
+    _same(where, "the candidate", _id(found.record), record.candidate_id)
     candidate = read_json(found.record, Candidate)
-    _same(where, "the candidate", candidate.id, record.candidate_id)
     _same(where, "the candidate's model", candidate.model_sha256, record.model_sha256)
     _same(where, "the model file", sha256_file(found.model), record.model_sha256)
+    _same(where, "the verdict", _id(found.verdict), record.verdict_id)
     verdict = read_json(found.verdict, Verdict)
-    _same(where, "the verdict", verdict.id, record.verdict_id)
-    policy = sha256_bytes(found.policy.read_bytes().rstrip(b"\n"))
-    _same(where, "the policy pack", policy, verdict.policy_sha256)
+    _same(where, "the policy pack", _id(found.policy), verdict.policy_sha256)
     return found
+
+
+def _id(path: Path) -> str:
+    """Return the content id of a record from its file."""
+    return sha256_bytes(path.read_bytes().rstrip(b"\n"))
 
 
 def _same(where: str, what: str, observed: str, expected: str) -> None:
