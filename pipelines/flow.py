@@ -18,6 +18,8 @@ SHARED_CODE = (
     "pipelines/params.py",
     "pipelines/records.py",
 )
+# What of `decide` comes with a version; the rest is the service's and may change any day.
+DECIDE = ("decide.reference", "decide.refer_band", "decide.max_reasons")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +107,10 @@ STEPS: tuple[Step, ...] = (
         summary="fit the candidate in its own locked environment",
         reads=("split", "snapshot_contract", "model_lock"),
         writes=("candidate",),
-        params=("candidate", "candidates"),
+        params=("candidate", "candidates", *DECIDE[:2]),
         code=(
             "pipelines/data/groups.py",
+            "pipelines/model/contributions.py",
             "pipelines/model/environment.py",
             "pipelines/model/estimators.py",
             "pipelines/model/group_metrics.py",
@@ -116,6 +119,9 @@ STEPS: tuple[Step, ...] = (
             "pipelines/model/operating_point.py",
             "pipelines/model/out_of_fold.py",
             "pipelines/model/parts.py",
+            "pipelines/model/plan.py",
+            "pipelines/model/reference.py",
+            "pipelines/model/rows.py",
             "pipelines/model/score.py",
             "pipelines/model/store.py",
             "pipelines/model/training_report.py",
@@ -164,11 +170,15 @@ STEPS: tuple[Step, ...] = (
             "policies",
         ),
         writes=("checks",),
-        params=("policy", "evaluate", "candidate", "candidates", "model_name", "split"),
+        params=("policy", "evaluate", "candidate", "candidates", "model_name", "split", *DECIDE),
         code=(
             "pipelines/data/groups.py",
             "pipelines/data/profile.py",
+            "pipelines/model/contributions.py",
             "pipelines/model/group_metrics.py",
+            "pipelines/model/plan.py",
+            "pipelines/model/reference.py",
+            "pipelines/model/rows.py",
             "pipelines/model/score.py",
             "pipelines/model/store.py",
             "pipelines/release/checks",
@@ -182,7 +192,7 @@ STEPS: tuple[Step, ...] = (
         summary="give the verdict; whatever is missing, unreachable or unknown blocks",
         reads=("split", "candidate", "champion", "checks", "policies"),
         writes=("verdict",),
-        params=("policy", "evaluate", "candidate", "candidates", "model_name", "split"),
+        params=("policy", "evaluate", "candidate", "candidates", "model_name", "split", *DECIDE),
         code=(
             "pipelines/release/check.py",
             "pipelines/release/checks",

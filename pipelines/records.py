@@ -117,6 +117,38 @@ class Candidate(Record, frozen=True):
     reference_sha256: str | None = None
 
 
+class Reference(Record, frozen=True):
+    """The applicants whom reasons compare others with, as means and counts; no one's row.
+
+    `margin` is their mean margin and `means` those of the transformed columns of a linear model
+    (`float.hex`). `leaves` holds, for each leaf of the trees, pairs of bits (which of the columns
+    on the way there speak for it) and a count of people.
+    """
+
+    population: str
+    size: int
+    plan_sha256: str
+    margin: str
+    means: tuple[str, ...] = ()
+    leaves: tuple[tuple[tuple[int, int], ...], ...] = ()
+
+
+class PlanProof(Record, frozen=True):
+    """Whether a model's compiled plan gives the bits that scikit-learn gives.
+
+    Compared were all `rows` of the split and as many `edge_cases`; `differing` are rows with
+    another bit. With `proven` the plan decides; without, scikit-learn does, and `because` says why.
+    """
+
+    model_sha256: str
+    plan_sha256: str | None
+    rows: int
+    edge_cases: int
+    differing: int
+    proven: bool
+    because: str = ""
+
+
 class Evaluation(Record, frozen=True):
     """The candidate's scores and metrics on the stored test part."""
 

@@ -17,6 +17,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import Pipeline
 
 from pipelines import params as parameters
+from pipelines.canonical import sha256_file
 from pipelines.contract import Contract
 from pipelines.data.groups import groups
 from pipelines.layout import Model
@@ -27,6 +28,7 @@ from pipelines.model import (
     operating_point,
     out_of_fold,
     parts,
+    reference,
     store,
     training_report,
 )
@@ -130,18 +132,30 @@ def _usable(line: NDArray[np.float64]) -> bool:
 
 
 def run(context: Context) -> Candidate:
-    """Train the candidate that params.yaml names; write model, record, environment, report."""
+    """Train the candidate that params.yaml names.
+
+    Writes model, record, environment, report, and the reference that reasons compare with (none
+    for a model without a plan: such a model has no reasons, and its gate check says so).
+    """
     layout = context.layout
     settings = parameters.read(layout.params)
     contract = read_json(layout.snapshot_contract, Contract)
     split = read_json(layout.split_record, Split)
-    trained = train(settings.recipe, contract, parts.read(layout, split, "train"))
+    frame = parts.read(layout, split, "train")
+    trained = train(settings.recipe, contract, frame)
     files = Model(layout.candidate)
     model_sha256 = store.save(trained.model, files.model)
     described = environment.describe(layout.model_lock)
     described.write(files.environment)
     text = json.dumps(trained.report, indent=1, allow_nan=False, ensure_ascii=False)
     files.training.write_text(text + "\n", encoding="utf-8")
+    kind = estimators.margin_kind(settings.recipe)
+    compared = reference.make(
+        trained.model, kind, frame, trained.threshold, settings.decide.reference
+    )
+    files.reference.unlink(missing_ok=True)
+    if compared:
+        compared.write(files.reference)
     candidate = Candidate(
         recipe=settings.candidate,
         estimator=settings.recipe.estimator,
@@ -152,7 +166,9 @@ def run(context: Context) -> Candidate:
         environment_id=described.id,
         features=trained.features,
         threshold=trained.threshold.hex(),
-        margin=estimators.margin_kind(settings.recipe),
+        margin=kind,
+        refer_band=settings.decide.refer_band.hex(),
+        reference_sha256=sha256_file(files.reference) if compared else None,
     )
     candidate.write(files.record)
     return candidate
