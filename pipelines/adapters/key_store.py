@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipelines.errors import NotThere, Unavailable
-from pipelines.ledger.keys import WrappedKey
+from pipelines.ledger.key_store import WrappedKey
 
 BUSY_SECONDS: Final = 10.0
 SCHEMA: Final = """

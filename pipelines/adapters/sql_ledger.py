@@ -77,13 +77,10 @@ class SqlReads:
             whole = self._fetch("SELECT hashes FROM tile WHERE level = ? AND n = ?", (level, n))
             if whole:
                 return bytes(whole[0][0])
-        start, stop = n * WIDTH, n * WIDTH + width
-        if level == 0:
-            query, values = "SELECT leaf FROM entry WHERE seq >= ? AND seq < ? ORDER BY seq", ()
-        else:
-            query = "SELECT root FROM tile WHERE level = ? AND n >= ? AND n < ? ORDER BY n"
-            values = (level - 1,)  # type: ignore[assignment]
-        return b"".join(bytes(row[0]) for row in self._fetch(query, (*values, start, stop)))
+        leaves = "SELECT leaf FROM entry WHERE 0 = ? AND seq >= ? AND seq < ? ORDER BY seq"
+        roots = "SELECT root FROM tile WHERE level = ? - 1 AND n >= ? AND n < ? ORDER BY n"
+        values = (level, n * WIDTH, n * WIDTH + width)
+        return b"".join(bytes(row[0]) for row in self._fetch(roots if level else leaves, values))
 
     def seq_of(self, ids: Sequence[bytes]) -> dict[bytes, int]:
         found: dict[bytes, int] = {}
@@ -124,8 +121,8 @@ class SqlReads:
         return [(seq, n) for key_id in key_ids for seq, n in self._fetch(query, (key_id,))]
 
     def cosigned(self) -> list[tuple[int, str]]:
-        query = "SELECT size, note FROM cosigned ORDER BY size, LENGTH(note)"
-        return [(size, note) for size, note in self._fetch(query)]
+        rows = self._fetch("SELECT size, note FROM cosigned ORDER BY size, LENGTH(note)")
+        return [(size, note) for size, note in rows]
 
     def raw(self, table: str, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         query = f"SELECT {', '.join(columns)} FROM {table} ORDER BY 1, 2"  # noqa: S608 - constants
@@ -134,7 +131,7 @@ class SqlReads:
 
     def _stream(self, query: str) -> Iterator[tuple[Any, ...]]:
         """Run a query whose answer may be larger than memory."""
-        yield from self._fetch(query)
+        raise NotImplementedError
 
     def _paged(self, query: str, start: int, stop: int) -> Iterator[tuple[Any, ...]]:
         for at in range(start, stop, PAGE):

@@ -20,12 +20,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from pipelines.errors import IntegrityBroken, NotThere
+from pipelines.ledger.key_store import KeyStore, WrappedKey
 from pipelines.ledger.note import decode, encode
 from pipelines.ledger.secret_files import create_secret, locked, read_secret, replace_secret
 
@@ -36,58 +37,6 @@ NONCE_SIZE: Final = 12
 SPARE_KEYS: Final = 256
 REMEMBERED_KEYS: Final = 10_000
 DAY_MS: Final = 86_400_000
-
-
-@dataclass(frozen=True, slots=True)
-class WrappedKey:
-    """A row of the key store. A spare key has no subject yet: `ref` and `bucket` are empty."""
-
-    key_id: bytes
-    epoch: int
-    wrapped: bytes = field(repr=False)
-    ref: bytes = b""
-    bucket: str = ""
-    retired: bool = False
-
-
-class KeyStore(Protocol):
-    """Where wrapped data keys are kept. Every method raises Unavailable when it cannot answer."""
-
-    def add_spare(self, keys: Sequence[WrappedKey]) -> None:
-        """Keep new keys that no subject has yet; durable on return."""
-
-    def find(self, pairs: Sequence[tuple[bytes, str]]) -> dict[tuple[bytes, str], WrappedKey]:
-        """Return a key that is not retired for each (ref, bucket) that has one."""
-
-    def drop_spare(self, key_ids: Sequence[bytes]) -> None:
-        """Delete those of these keys that no subject has."""
-
-    def link(self, keys: Sequence[tuple[bytes, bytes, str]]) -> None:
-        """Give each key id to a ref and bucket. Survives the process; may be lost with power."""
-
-    def key(self, key_id: bytes) -> WrappedKey | None:
-        """Return one key."""
-
-    def select(self, *, ref: bytes | None = None, bucket: str | None = None) -> list[WrappedKey]:
-        """Return all keys, of one subject or in one bucket where asked."""
-
-    def rewrap(self, keys: Iterable[WrappedKey]) -> None:
-        """Replace epoch and wrapped form of these keys, all or none; durable on return."""
-
-    def retire(self, key_ids: Sequence[bytes]) -> None:
-        """Bar keys from sealing anything new and count the generation up; durable on return."""
-
-    def destroy(self, key_ids: Sequence[bytes]) -> None:
-        """Delete keys and count the generation up; durable on return."""
-
-    def generation(self) -> int:
-        """Return how often keys were retired or destroyed."""
-
-    def set_hold(self, ref: bytes, reason: str) -> None:
-        """Put a subject under legal hold, or lift it with an empty reason."""
-
-    def hold(self, ref: bytes) -> str:
-        """Return the reason of a subject's hold, empty where there is none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ class Writer:
         """Wait until so many more lines are acknowledged."""
         until = time.monotonic() + 60
         while len(self.lines()) - self.seen < count:
-            assert self.process.poll() is None or time.monotonic() > until
+            assert self.process.poll() is None, self.process.communicate()[1].decode()
             assert time.monotonic() < until
             time.sleep(0.002)
 
@@ -69,7 +69,7 @@ class Writer:
 
 def check(place: Place, before: Checkpoint | None) -> Checkpoint:
     """Check the log after a crash: all acknowledged is there, verifies, and continues the past."""
-    store = place.store()
+    store = place.new_store()
     copy = place.folder / "copy.db"
     copy.unlink(missing_ok=True)
     copy_log(store, copy)
@@ -82,6 +82,7 @@ def check(place: Place, before: Checkpoint | None) -> Checkpoint:
     lines = (place.folder / "acknowledged").read_text().rpartition("\n")[0].split("\n")
     acknowledged = [line.split() for line in lines if line[0].isdigit()]
     ids = {row.seq: row.id.hex() for row in store.rows(0, now.size)}
+    store.close()
     assert [] == [line for line in acknowledged if ids.get(int(line[0])) != line[1]]
     return now
 

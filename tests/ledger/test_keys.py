@@ -11,6 +11,7 @@ from pipelines.adapters.key_store import SqliteKeyStore
 from pipelines.errors import BadRequest, IntegrityBroken, NotThere, Unavailable
 from pipelines.ledger import keys as module
 from pipelines.ledger import secret_files
+from pipelines.ledger.key_store import WrappedKey
 from pipelines.ledger.keys import DataKey, Keys, Ring, bucket_of, create_ring
 from pipelines.ledger.secret_files import create_signer, read_signer
 
@@ -152,7 +153,7 @@ def test_a_changed_wrapped_key_is_refused(opened: Keys) -> None:
     first, second = key_for(opened, "anna", "b"), key_for(opened, "ben", "b")
     row = opened.store.key(second.key_id)
     assert row is not None
-    opened.store.rewrap([module.WrappedKey(first.key_id, row.epoch, row.wrapped)])
+    opened.store.rewrap([WrappedKey(first.key_id, row.epoch, row.wrapped)])
 
     with pytest.raises(IntegrityBroken):
         opened.cipher(first.key_id)

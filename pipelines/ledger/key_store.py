@@ -1,0 +1,59 @@
+"""The port behind the data keys: where they are kept, wrapped, apart from the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class WrappedKey:
+    """A row of the key store. A spare key has no subject yet: `ref` and `bucket` are empty."""
+
+    key_id: bytes
+    epoch: int
+    wrapped: bytes = field(repr=False)
+    ref: bytes = b""
+    bucket: str = ""
+    retired: bool = False
+
+
+class KeyStore(Protocol):
+    """Where wrapped data keys are kept. Every method raises Unavailable when it cannot answer."""
+
+    def add_spare(self, keys: Sequence[WrappedKey]) -> None:
+        """Keep new keys that no subject has yet; durable on return."""
+
+    def find(self, pairs: Sequence[tuple[bytes, str]]) -> dict[tuple[bytes, str], WrappedKey]:
+        """Return a key that is not retired for each (ref, bucket) that has one."""
+
+    def drop_spare(self, key_ids: Sequence[bytes]) -> None:
+        """Delete those of these keys that no subject has."""
+
+    def link(self, keys: Sequence[tuple[bytes, bytes, str]]) -> None:
+        """Give each key id to a ref and bucket. Survives the process; may be lost with power."""
+
+    def key(self, key_id: bytes) -> WrappedKey | None:
+        """Return one key."""
+
+    def select(self, *, ref: bytes | None = None, bucket: str | None = None) -> list[WrappedKey]:
+        """Return all keys, of one subject or in one bucket where asked."""
+
+    def rewrap(self, keys: Iterable[WrappedKey]) -> None:
+        """Replace epoch and wrapped form of these keys, all or none; durable on return."""
+
+    def retire(self, key_ids: Sequence[bytes]) -> None:
+        """Bar keys from sealing anything new and count the generation up; durable on return."""
+
+    def destroy(self, key_ids: Sequence[bytes]) -> None:
+        """Delete keys and count the generation up; durable on return."""
+
+    def generation(self) -> int:
+        """Return how often keys were retired or destroyed."""
+
+    def set_hold(self, ref: bytes, reason: str) -> None:
+        """Put a subject under legal hold, or lift it with an empty reason."""
+
+    def hold(self, ref: bytes) -> str:
+        """Return the reason of a subject's hold, empty where there is none."""
