@@ -63,7 +63,9 @@ def _land(script: Path, folder: Path) -> None:
     """Call the script's `main(folder)`."""
     found = runpy.run_path(str(script)).get("main")
     if found is None:
-        raise BadRequest("this script does not land data", where=str(script), expected="a function main(folder)")
+        raise BadRequest(
+            "this script does not land data", where=str(script), expected="a function main(folder)"
+        )
     found(folder)
 
 

@@ -43,7 +43,7 @@ def plan(version: str) -> None:
         verdict, policy = read_json(files.verdict, Verdict), promotion.read_policy(files)
     server = wiring.tracking_uri(place.state)
     champion_id = champion.record(registry.model_name, now).id
-    if refused := promotion.refusal(verdict, found, champion_id, None):
+    if refused := promotion.why_not(verdict, found, champion_id, None):
         raise refused
     asked = question(found, policy, checks_of(place, found, verdict), now, server)
     tell(

@@ -70,20 +70,32 @@ def play(
 
 
 def _promote(engineer: Airflow, state: State, tell: Tell) -> None:
-    """Wait for the promotion that the registered version started; answer its question."""
+    """Follow the promotion that the registered version started; answer its question."""
     approver = airflow_api.connect(state, APPROVER)
-    end = time.monotonic() + PATIENCE
-    while not (asked := approver.questions("promote_model")):
-        if time.monotonic() > end:
-            raise Unavailable("nobody was asked to approve", where="promote_model")
+    run = _started(engineer, "promote_model")
+    while not (asked := approver.questions(run.dag, run.run_id)):
+        if engineer.run(run.dag, run.run_id).ended:
+            raise _red(engineer, run)
         time.sleep(LOOK_SECONDS)
-    tell(f"{asked[0].subject}")
+    tell(asked[0].subject)
     name = approver.answer(asked[0], APPROVE, REASON)
     tell(f"approved by {name}: {REASON}")
-    run = Run(asked[0].dag, asked[0].run_id, "running")
     promoted = _followed(engineer, run, tell)
     if promoted.state != "success":
         raise _red(engineer, promoted)
+
+
+def _started(api: Airflow, dag: str) -> Run:
+    """Wait for the newest run of a DAG that an asset event started."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        found = api.get(f"dags/{dag}/dagRuns?run_type=asset_triggered&order_by=-run_after&limit=1")
+        for each in found["dag_runs"]:
+            if each["state"] in ("queued", "running"):
+                return Run(dag, each["dag_run_id"], each["state"])
+        if time.monotonic() > end:
+            raise Unavailable("the announced candidate started no run", where=dag)
+        time.sleep(LOOK_SECONDS)
 
 
 def _followed(api: Airflow, run: Run, tell: Tell) -> Run:
