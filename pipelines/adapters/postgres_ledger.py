@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from typing import Any, Final, LiteralString
 
 import psycopg
-import psycopg.rows
 from psycopg import sql
 
-from pipelines.adapters.sql_ledger import SqlReads, rows_of
+from pipelines.adapters.sql_ledger import SqlReads, rows_of, select_all
 from pipelines.errors import Unavailable
-from pipelines.ledger.store import Addition, AlreadyRecorded, Stopped
+from pipelines.ledger.store import Addition, AlreadyRecorded, ReadRaw, Stopped
 
+ROWS_A_FETCH: Final = 2000
 LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('ledger ' || current_schema(), 0))"
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS entry(
@@ -191,14 +191,17 @@ class PostgresStore(SqlReads):
             self._reader = self._usable(self._reader)
             return _PostgresReads(self._reader).fetch(statement, values)
 
-    def _stream(self, query: str) -> Iterator[tuple[Any, ...]]:
-        with (
-            _postgres_errors(),
-            psycopg.connect(self._url) as own,
-            own.cursor(name="stream", row_factory=psycopg.rows.tuple_row) as cursor,
-        ):
-            cursor.itersize = 2000
-            yield from cursor.execute(query.encode(), binary=True)
+    @contextmanager
+    def snapshot(self) -> Iterator[ReadRaw]:
+        with _postgres_errors(), psycopg.connect(self._url) as own:
+            own.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+
+            def read(table: str, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+                with own.cursor(name=f"copy_{table}") as cursor:
+                    cursor.itersize = ROWS_A_FETCH
+                    yield from cursor.execute(select_all(table, columns).encode(), binary=True)
+
+            yield read
 
     def _usable(self, connection: psycopg.Connection[Any] | None) -> psycopg.Connection[Any]:
         if connection is None or connection.closed or connection.broken:

@@ -18,7 +18,15 @@ from typing import Any, Final
 
 from pipelines.errors import IntegrityBroken, Unavailable
 from pipelines.ledger.entry import Erased, Part
-from pipelines.ledger.store import Addition, AlreadyRecorded, Row, Stopped, StoredPart, Tile
+from pipelines.ledger.store import (
+    Addition,
+    AlreadyRecorded,
+    ReadRaw,
+    Row,
+    Stopped,
+    StoredPart,
+    Tile,
+)
 from pipelines.ledger.tiles import WIDTH
 
 PAGE: Final = 2048
@@ -124,15 +132,6 @@ class SqlReads:
         rows = self._fetch("SELECT size, note FROM cosigned ORDER BY size, LENGTH(note)")
         return [(size, note) for size, note in rows]
 
-    def raw(self, table: str, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-        query = f"SELECT {', '.join(columns)} FROM {table} ORDER BY 1, 2"  # noqa: S608 - constants
-        for row in self._stream(query):
-            yield tuple(bytes(v) if isinstance(v, memoryview) else v for v in row)
-
-    def _stream(self, query: str) -> Iterator[tuple[Any, ...]]:
-        """Run a query whose answer may be larger than memory."""
-        raise NotImplementedError
-
     def _paged(self, query: str, start: int, stop: int) -> Iterator[tuple[Any, ...]]:
         for at in range(start, stop, PAGE):
             rows = self._fetch(query, (at, min(at + PAGE, stop)))
@@ -230,17 +229,24 @@ class SqliteStore(SqlReads):
         self._writer.close()
         os.close(self._queue)
 
-    def _stream(self, query: str) -> Iterator[tuple[Any, ...]]:
+    @contextmanager
+    def snapshot(self) -> Iterator[ReadRaw]:
         with _sqlite_errors(str(self._path)):
             own = self._connect()
+            own.execute("BEGIN")
             try:
-                yield from own.execute(query)
+                yield lambda table, columns: own.execute(select_all(table, columns))
             finally:
                 own.close()
 
     def _fetch(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with self._lock, _sqlite_errors(str(self._path)):
             return self._reader.execute(statement, values).fetchall()
+
+
+def select_all(table: str, columns: Sequence[str]) -> str:
+    """Return the query for every row of a table, in order."""
+    return f"SELECT {', '.join(columns)} FROM {table} ORDER BY 1, 2"  # noqa: S608 - constants
 
 
 def rows_of(addition: Addition) -> dict[str, list[tuple[Any, ...]]]:

@@ -92,19 +92,19 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def copy_log(store: Store, path: Path) -> None:
-    """Copy every row of a log, as it stands, into a new SQLite file for the verifier.
+    """Copy every row of a log, as of one moment, into a new SQLite file for the verifier.
 
     Nothing is checked or mended on the way: what is wrong in the log is wrong in the copy.
     """
     if path.exists():
         raise BadRequest("a file that exists", where=str(path))
-    with sqlite3.connect(path, isolation_level=None) as copy:
+    with store.snapshot() as read, sqlite3.connect(path, isolation_level=None) as copy:
         copy.execute("PRAGMA synchronous=OFF")
         copy.execute("BEGIN")
         for table, columns in COPIED.items():
             copy.execute(f"CREATE TABLE {table}({columns})")
             marks = ", ".join("?" * len(columns.split(",")))
-            rows = store.raw(table, [column.split()[0] for column in columns.split(", ")])
+            rows = read(table, [column.split()[0] for column in columns.split(", ")])
             copy.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608
         copy.execute("CREATE INDEX entry_id ON entry(id)")
         copy.execute("COMMIT")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -12,6 +12,7 @@ from pipelines.ledger.entry import Erased, Part, Sealed
 
 Tile = tuple[int, int, bytes, bytes]
 StoredPart = tuple[int, int, Part]
+ReadRaw = Callable[[str, Sequence[str]], Iterator[tuple[Any, ...]]]
 
 
 class Stopped(Unavailable):
@@ -98,8 +99,8 @@ class Store(Protocol):
     def add_cosigned(self, size: int, note: str) -> None:
         """Keep a checkpoint that witnesses cosigned."""
 
-    def raw(self, table: str, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-        """Yield every row of a table as it stands, for a copy."""
+    def snapshot(self) -> AbstractContextManager[ReadRaw]:
+        """Open one moment of the log; what is given yields every row of a table as it stands."""
 
     def close(self) -> None:
         """Let go of the database."""

@@ -351,8 +351,11 @@ def tile_path(level: int | str, n: int, width: int) -> str:
 
 
 def read_only(path: Path) -> sqlite3.Connection:
-    """Open an SQLite file that must exist."""
-    return sqlite3.connect(path.absolute().as_uri() + "?mode=ro", uri=True)
+    """Open one moment of an SQLite file that must exist, and that may be written meanwhile."""
+    uri = path.absolute().as_uri() + "?mode=ro"
+    db = sqlite3.connect(uri, uri=True, isolation_level=None)
+    db.execute("BEGIN")
+    return db
 
 
 def check_parts(first: int, entries: list[bytes], parts: list[Any]) -> set[tuple[int, int]]:

@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -278,3 +279,27 @@ def test_its_tree_is_the_recursive_one(size: int) -> None:
         tree.extend(leaves[at : at + 97])
 
     assert vectors.mth(entries) == tree.roots[size]
+
+
+def test_a_log_that_is_being_written(place: Place) -> None:
+    """A log is verified, and copied, as of one moment while it is written to."""
+    ledger = place.ledger()
+    going = threading.Event()
+
+    def write() -> None:
+        while not going.is_set():
+            ledger.record_many(draft() for _ in range(5))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    codes = []
+    for number in range(15):
+        copy_log(ledger.store, place.folder / f"live{number}")
+        codes += [
+            code(place.folder / "ledger.db", place),
+            code(place.folder / f"live{number}", place),
+        ]
+    going.set()
+    writer.join()
+
+    assert [0] * 30 == codes
