@@ -30,6 +30,8 @@ class Tag(StrEnum):
     VERDICT = "clew.verdict"
     VERDICT_ID = "clew.verdict_id"
     BLOCKED_BY = "clew.blocked_by"
+    SCORER = "clew.scorer"
+    PLAN = "clew.plan_sha256"
 
 
 class Alias(StrEnum):

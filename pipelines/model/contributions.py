@@ -12,7 +12,7 @@ Which A and B a member makes depends only on its bits at the leaf, so equal bits
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -190,3 +190,16 @@ def _shares(leaf: Leaf, mask: int, counts: Sequence[tuple[int, int]], size: int)
 def _weight(own: int, others: int) -> float:
     """Return (own - 1)! others! / (own + others)!."""
     return 1.0 / (own * math.comb(own + others, own))
+
+
+def principal(
+    found: Mapping[str, float], barred: frozenset[str], most: int, *, lowering: bool = True
+) -> tuple[tuple[str, float], ...]:
+    """Return up to `most` columns that lowered (or raised) the margin most, the strongest first.
+
+    Equal contributions keep the contract's order. A column of `barred` (a protected one) is never
+    among them.
+    """
+    sign = 1.0 if lowering else -1.0
+    moved = [(name, each) for name, each in found.items() if sign * each < 0 and name not in barred]
+    return tuple(sorted(moved, key=lambda item: sign * item[1])[:most])

@@ -21,7 +21,7 @@ from pipelines.records import (
     Split,
     Verdict,
 )
-from pipelines.release import gate, shown
+from pipelines.release import gate, plan_proof, shown
 from pipelines.release import policy as packs
 from pipelines.release.version_files import collect
 from pipelines.typed import read_json
@@ -75,6 +75,7 @@ def refuse_broken_chain(layout: Layout, candidate: Candidate) -> None:
         ("the rows", sha256_file(layout.snapshot_rows), snapshot.rows_sha256),
         ("the environment", environment.id, candidate.environment_id),
         ("the lock", sha256_file(layout.model_lock), environment.lock_sha256),
+        ("the reference", _reference_sha256(layout), candidate.reference_sha256),
         ("the evaluation", evaluation.candidate_id, candidate.id),
         ("the metrics", sha256_file(metrics), evaluation.metrics_sha256),
     ):
@@ -87,6 +88,12 @@ def refuse_broken_chain(layout: Layout, candidate: Candidate) -> None:
             )
 
 
+def _reference_sha256(layout: Layout) -> str | None:
+    """Return the digest of the reference that reasons compare with; a model may have none."""
+    path = Model(layout.candidate).reference
+    return sha256_file(path) if path.is_file() else None
+
+
 def entry(
     context: Context, run: Run, verdict: Verdict, candidate: Candidate, folder: Path
 ) -> RegistryEntry:
@@ -96,6 +103,7 @@ def entry(
     snapshot = read_json(layout.snapshot_record, Snapshot)
     contract = read_json(layout.snapshot_contract, Contract)
     files = folder / "files"
+    proof = plan_proof.prove(layout)
     version = ModelVersion(
         model_name=params.model_name,
         version="",
@@ -106,13 +114,13 @@ def entry(
         run_id=run.id,
         commit=run.commit,
         registry_run="",
-        files_sha256=collect(layout, packs.read(layout, params.policy), files),
+        files_sha256=collect(layout, packs.read(layout, params.policy), proof, files),
     )
     data_md5 = shown.data_md5(layout)
     return RegistryEntry(
         version=version,
         files=files,
-        tags=shown.tags(run, verdict, candidate, data_md5),
+        tags=shown.tags(run, verdict, candidate, data_md5) | plan_proof.tags(proof),
         params=shown.flat_params(params),
         metrics=shown.flat_metrics(EvaluationFiles(layout.evaluation).metrics),
         folders=shown.folders(layout, folder / "shown"),

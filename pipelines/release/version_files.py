@@ -11,7 +11,7 @@ from pipelines.data import files as data_files
 from pipelines.errors import IntegrityBroken
 from pipelines.layout import Layout, Model
 from pipelines.ports import Registry
-from pipelines.records import Candidate, ModelVersion, Verdict
+from pipelines.records import Candidate, ModelVersion, PlanProof, Verdict
 from pipelines.release.policy import Policy
 from pipelines.typed import plain, read_json
 
@@ -45,14 +45,18 @@ class VersionFiles(Model):
         return self.folder / "policy.json"
 
     @property
+    def plan_proof(self) -> Path:
+        return self.folder / "plan.json"
+
+    @property
     def lock(self) -> Path:
         return self.folder / "model.lock"
 
 
-def collect(layout: Layout, policy: Policy, into: Path) -> str:
+def collect(layout: Layout, policy: Policy, proof: PlanProof, into: Path) -> str:
     """Copy the files of a checkout's candidate into a new folder; return the folder's digest.
 
-    Raises NotThere when one is missing.
+    Raises NotThere when one is missing. Only a model without a plan has no reference.
     """
     to, candidate = VersionFiles(into), Model(layout.candidate)
     into.mkdir(parents=True)
@@ -70,6 +74,10 @@ def collect(layout: Layout, policy: Policy, into: Path) -> str:
     ):
         sha256_file(source)  # raises NotThere with the name of what is missing
         shutil.copyfile(source, target)
+    if read_json(candidate.record, Candidate).reference_sha256 is not None:
+        sha256_file(candidate.reference)
+        shutil.copyfile(candidate.reference, to.reference)
+    proof.write(to.plan_proof)
     to.policy.write_bytes(canonical_json(plain(policy)) + b"\n")
     return sha256_tree(into)
 

@@ -1,0 +1,1 @@
+"""Decide: admit one application, score it, say why."""
