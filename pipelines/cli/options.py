@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pipelines.layout import Layout, State, repository, state
+
+if TYPE_CHECKING:
+    from pipelines.ledger.log import Ledger
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 YES = click.option("--yes", is_flag=True, help="Do what the plan says without asking.")
@@ -32,6 +36,20 @@ def here() -> Place:
     """Return the checkout of the working directory and its state folder."""
     root = repository()
     return Place(root, state(root))
+
+
+@contextmanager
+def open_ledger(state: State) -> Iterator[Ledger]:
+    """Open the ledger of this machine, made where there is none, and close it in the end."""
+    from pipelines import wiring
+
+    wiring.prepare_ledger(state)
+    ledger = wiring.ledger(state)
+    try:
+        yield ledger
+    finally:
+        ledger.close()
+        ledger.store.close()
 
 
 def new_run_id(kind: str) -> str:

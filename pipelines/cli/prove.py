@@ -1,0 +1,85 @@
+"""Commands that prove and that serve one person's rights: verify, receipt, erase, export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import click
+
+from pipelines import wiring
+from pipelines.cli import voice
+from pipelines.cli.options import here, open_ledger
+from pipelines.cli.release import PERSON
+from pipelines.errors import ClewError, Erased, IntegrityBroken, NotThere, Unavailable
+
+# What the verifier's exit codes are in Clew's tree.
+FOUND: Final[dict[int, type[ClewError]]] = {
+    1: IntegrityBroken,
+    2: IntegrityBroken,
+    3: Erased,
+    4: IntegrityBroken,
+    5: Unavailable,
+}
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("bundle", required=False, type=click.Path(exists=True, path_type=Path))
+@click.option("--policy", type=FILE, help="The log keys you trust; default: this machine's own.")
+@click.option("--known", multiple=True, type=FILE, help="A checkpoint that somebody kept.")
+def verify(bundle: Path | None, policy: Path | None, known: tuple[Path, ...]) -> None:
+    """Verify the whole log, or one BUNDLE, with the one-file verifier. Exit 5 when tampered."""
+    from pipelines.ledger import verify as verifier
+    from pipelines.ledger.bundle import copy_log
+
+    state = here().state
+    trusted = policy or state.ledger_policy
+    if bundle is not None:
+        _tell(verifier.verify(bundle, trusted, known))
+        return
+    if not trusted.exists():
+        raise NotThere("no ledger here", where=str(state.ledger), hint="clew serve")
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / "log.db"
+        store = wiring.ledger_store(state)
+        try:
+            copy_log(store, copy)
+        finally:
+            store.close()
+        _tell(verifier.verify(copy, trusted, known, state.data_keys))
+
+
+def _tell(found: tuple[int, str]) -> None:
+    """Print what the verifier found, or raise it."""
+    code, text = found
+    if code in FOUND:
+        raise FOUND[code](text)
+    click.echo(f"fine: {text}")
+
+
+@click.command()
+@click.argument("decision_id", metavar="ID")
+@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path))
+@click.option("--disclose/--no-disclose", default=True, help="Put the record itself in as well.")
+@PERSON
+def receipt(decision_id: str, out: Path, disclose: bool, person: str) -> None:
+    """Write a bundle of one decision that anybody can check with the one-file verifier.
+
+    A bundle that discloses the record counts as a look at it, and the look is recorded first.
+    """
+    from pipelines.decisions.record import Recorder, as_number
+    from pipelines.ledger.bundle import write_bundle
+
+    number, state = as_number(decision_id), here().state
+    with open_ledger(state) as ledger:
+        recorder = Recorder(ledger)
+        if disclose:
+            try:
+                recorder.look(number, person, "receipt")
+            except Erased:
+                voice.note("this record was erased: the bundle shows the tombstone")
+        folder = write_bundle(ledger, number, out, disclose=disclose)
+    check = f"python {folder}/verify.py {folder} --policy {state.ledger_policy}"
+    voice.record({"bundle": folder, "check": check}, as_json=False)

@@ -1,0 +1,239 @@
+"""Record a decision before it is given out: one durable, sealed entry of the ledger each.
+
+What was received, what was made of it, by which model and why is encrypted under the person's
+data key. The entry names model, code, data and environment, and no person. An idempotency key
+becomes, through a keyed hash, the entry's id, and an id can be recorded once: the promise that a
+repeated request is decided once is kept by the very transaction that records the decision.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from pipelines.canonical import sha256_bytes
+from pipelines.decisions.records import Decided
+from pipelines.errors import BadRequest, IntegrityBroken, NotThere
+from pipelines.ledger.entry import Body, Draft, now_ms, read_entry
+from pipelines.ledger.group import Receipt, Ticket
+from pipelines.ledger.keys import ID_SIZE, ordered_id
+from pipelines.ledger.log import Ledger
+from pipelines.ledger.store import AlreadyRecorded
+from pipelines.records import Record
+
+DECISION: Final = "decision"
+LOOK: Final = "look"
+# Stands for whoever sent an application that was refused, and so names nobody for certain:
+# nothing of it is kept but its digest.
+NOBODY: Final = "nobody named"
+
+
+class Origin(Record, frozen=True):
+    """Where the model version that decided came from, by content id.
+
+    `environment_id` is the record of the environment that trained it and the determinism manifest.
+    """
+
+    version: str
+    files_sha256: str
+    model_sha256: str
+    commit: str
+    environment_id: str
+    snapshot_id: str
+    policy: str
+    policy_sha256: str
+    promotion_id: str
+
+
+class Call(Record, frozen=True):
+    """Who asked, for what, in which request, and what a person is told of their rights."""
+
+    caller: str
+    purpose: str
+    request_id: str
+    notice: str
+
+
+class Decision(Record, frozen=True):
+    """One decision, or one refusal, as it is kept, encrypted.
+
+    `request` holds the bytes as received (base64 in JSON); it is None where no subject could be
+    read, for what nobody can find again for a person must not be kept. `decided.model` names what
+    really scored it.
+    """
+
+    request: bytes | None
+    request_sha256: str
+    decided: Decided
+    origin: Origin
+    call: Call
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A decision that is in the ledger, with what proves it offline."""
+
+    made: Decision
+    id: str
+    index: int
+    entry: bytes
+    proof: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A decision on its way into the ledger. It must not be given out yet."""
+
+    made: Decision
+    number: bytes
+    ticket: Ticket
+
+
+def decision(request: bytes, decided: Decided, origin: Origin, call: Call, at_ms: int) -> Decision:
+    """Return what is kept of a decision on `request`, one application's bytes as received."""
+    return Decision(
+        request=None if decided.subject is None else request,
+        request_sha256=sha256_bytes(request),
+        decided=decided,
+        origin=origin,
+        call=call,
+        at=dt.datetime.fromtimestamp(at_ms / 1000, dt.UTC).isoformat(timespec="milliseconds"),
+    )
+
+
+def draft(made: Decision, number: bytes, at_ms: int) -> Draft:
+    """Return the ledger entry of a decision; its public facts name what decided, and no person."""
+    facts = {
+        "m": made.origin.model_sha256,
+        "mv": made.origin.version,
+        "c": made.origin.commit,
+        "d": made.origin.snapshot_id,
+        "e": made.origin.environment_id,
+    }
+    content = msgspec.json.encode(made, order="sorted")
+    body = Body(made.decided.subject or NOBODY, made.call.purpose, content)
+    return Draft(DECISION, facts, (body,), number, at_ms)
+
+
+class Recorder:
+    """Records decisions in one ledger, for many threads."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+
+    def number(self, caller: str, key: str | None, place: int = 0) -> bytes:
+        """Return the id of the entry to be: always the same for a caller's idempotency key.
+
+        `place` tells the applications of one request apart. Only a keyed hash of the key is kept.
+        """
+        if key is None:
+            return ordered_id()
+        return self.ledger.keys.ref(f"idempotency\n{caller}\n{place}\n{key}")[:ID_SIZE]
+
+    def repeated(self, number: bytes, request: bytes) -> Recorded | None:
+        """Return the decision recorded under this id; None when there is none.
+
+        Raises BadRequest when it was about another request, Erased when it was erased.
+        """
+        if number not in self.ledger.store.seq_of([number]):
+            return None
+        found = self.read(number)
+        if found.made.request_sha256 != sha256_bytes(request):
+            raise BadRequest(
+                "the idempotency key was used with another request",
+                where="Idempotency-Key",
+                expected="a fresh key for each application",
+            )
+        return found
+
+    def submit(
+        self, request: bytes, decided: Decided, origin: Origin, call: Call, number: bytes
+    ) -> Pending:
+        """Seal a decision and hand it to the ledger's writer. Raises Unavailable."""
+        at_ms = now_ms()
+        made = decision(request, decided, origin, call, at_ms)
+        return Pending(made, number, self.ledger.submit(draft(made, number, at_ms)))
+
+    def finish(self, pending: Pending, request: bytes, seconds: float | None = None) -> Recorded:
+        """Wait for the seal and return the decision that may be given out.
+
+        Of two requests with one idempotency key at once, one is recorded and both get it. Raises
+        Unavailable: then nothing may be given out.
+        """
+        try:
+            ticket = pending.ticket
+            receipt = ticket.result() if seconds is None else ticket.result(seconds)
+        except AlreadyRecorded:
+            found = self.repeated(pending.number, request)
+            if found is None:
+                raise IntegrityBroken("an entry is in use and cannot be found") from None
+            return found
+        return recorded(pending.made, receipt)
+
+    def record(
+        self, request: bytes, decided: Decided, origin: Origin, call: Call, number: bytes = b""
+    ) -> Recorded:
+        """Record one decision and wait until it is sealed. Raises Unavailable."""
+        pending = self.submit(request, decided, origin, call, number or ordered_id())
+        return self.finish(pending, request)
+
+    def record_many(
+        self, many: Iterable[tuple[bytes, Decided, bytes]], origin: Origin, call: Call
+    ) -> list[Recorded]:
+        """Record (request, decided, id) of one batch in groups; return them in order."""
+        at_ms = now_ms()
+        rows = [
+            (decision(request, decided, origin, call, at_ms), number)
+            for request, decided, number in many
+        ]
+        drafts = [draft(made, number, at_ms) for made, number in rows]
+        receipts = self.ledger.record_many(drafts)
+        return [recorded(row[0], receipt) for row, receipt in zip(rows, receipts, strict=True)]
+
+    def read(self, number: bytes) -> Recorded:
+        """Return a recorded decision, with a proof under the newest checkpoint.
+
+        Raises NotThere, Erased, IntegrityBroken.
+        """
+        index = self.ledger.find(number)
+        row = self.ledger.row(index)
+        if read_entry(row.entry)["t"] != DECISION:
+            raise NotThere("no decision under this id", where=number.hex())
+        found = msgspec.json.decode(self.ledger.read(number).content, type=Decision)
+        return Recorded(found, number.hex(), index, row.entry, self.ledger.proof(index).text())
+
+    def look(self, number: bytes, caller: str, request_id: str) -> Recorded:
+        """Return a recorded decision to who may read it; that they looked is recorded first.
+
+        Raises NotThere, Erased, IntegrityBroken, Unavailable.
+        """
+        found = self.read(number)
+        seen = {"caller": caller, "decision_id": found.id, "request_id": request_id}
+        body = Body(
+            found.made.decided.subject or NOBODY,
+            LOOK,
+            msgspec.json.encode(seen, order="sorted"),
+        )
+        self.ledger.record(Draft(LOOK, {}, (body,)))
+        return found
+
+
+def recorded(made: Decision, receipt: Receipt) -> Recorded:
+    """Return a decision with its receipt."""
+    return Recorded(made, receipt.id.hex(), receipt.index, receipt.entry, receipt.proof.text())
+
+
+def as_number(text: str) -> bytes:
+    """Return the id that a person typed. Raises BadRequest."""
+    try:
+        number = bytes.fromhex(text)
+    except ValueError:
+        number = b""
+    if len(number) != ID_SIZE:
+        raise BadRequest("not a decision's id", expected=f"{2 * ID_SIZE} hexadecimal digits")
+    return number

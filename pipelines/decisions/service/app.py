@@ -1,0 +1,189 @@
+"""The HTTP service: routes, roles and limits around the desk. See `docs/how-to/decide.md`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse, Response
+from starlette.exceptions import HTTPException
+
+from pipelines.decisions.record import as_number
+from pipelines.decisions.service import answers, describe, problems
+from pipelines.decisions.service.api_keys import LOCAL, ApiKey, ApiKeys, NotAllowed, Role
+from pipelines.decisions.service.desk import Asked, Desk
+from pipelines.decisions.service.edge import Edge
+from pipelines.decisions.service.limits import RateLimit, TooLarge, read_body
+from pipelines.decisions.service.settings import ServiceSettings, loopback
+from pipelines.decisions.service.stop import resume, stop
+from pipelines.errors import BadRequest, ClewError
+
+LONGEST_KEY: Final = 255
+REFUSED: Final = 422
+
+
+class NotJson(BadRequest):
+    """The request is not JSON as this service reads it: see its OpenAPI page."""
+
+
+class Word(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who stops or resumes deciding, and why."""
+
+    person: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What the routes work with. Without `keys` anybody on this machine may do anything."""
+
+    desk: Desk
+    settings: ServiceSettings
+    keys: ApiKeys | None
+    limit: RateLimit
+
+    def admit(self, request: Request, *roles: Role) -> ApiKey:
+        """Return who asks. Raises NotKnown, NotAllowed."""
+        if self.keys is None:
+            _refuse_strangers(request)
+            caller = LOCAL
+        else:
+            caller = self.keys.caller(request.headers.get("authorization"))
+        request.state.caller = caller.name
+        if not caller.may(*roles):
+            raise NotAllowed("this key may not do that", expected=f"the role {' or '.join(roles)}")
+        return caller
+
+    async def body(self, request: Request) -> bytes:
+        """Return the body of a JSON request. Raises TooLarge, NotJson."""
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "application/json":
+            raise NotJson("not a JSON request", where="Content-Type", expected="application/json")
+        declared = request.headers.get("content-length")
+        return await read_body(request.stream(), declared, self.settings.largest_request)
+
+
+def _refuse_strangers(request: Request) -> None:
+    """Without keys, take only what a program of this machine sends: no page in a browser."""
+    host = request.headers.get("host", "").rpartition(":")[0] or request.headers.get("host", "")
+    if not loopback(host.strip("[]")) or "origin" in request.headers:
+        raise NotAllowed("this service answers programs of this machine only", where="Host")
+
+
+def applications(body: bytes, most: int) -> tuple[Sequence[bytes], bool]:
+    """Return the bytes of each application as received, and whether a list was sent.
+
+    A body that is no list is one application, whatever it is: deciding says what is wrong with it.
+    Raises NotJson for a broken list, TooLarge for a long one.
+    """
+    if not body.lstrip(b" \t\r\n").startswith(b"["):
+        return (body,), False
+    try:
+        found = [bytes(each) for each in msgspec.json.decode(body, type=list[msgspec.Raw])]
+    except (msgspec.DecodeError, UnicodeError):
+        raise NotJson("a list that is not JSON", expected="a list of objects") from None
+    if not 0 < len(found) <= most:
+        raise TooLarge("a list of another length", expected=f"1 to {most} applications")
+    return found, True
+
+
+def _key(request: Request) -> str | None:
+    key = request.headers.get("idempotency-key")
+    if key is not None and not 0 < len(key) <= LONGEST_KEY:
+        raise BadRequest(
+            "not an idempotency key",
+            where="Idempotency-Key",
+            expected=f"1 to {LONGEST_KEY} characters",
+        )
+    return key
+
+
+def _json(value: object, status: int = 200, kind: str = "application/json") -> Response:
+    return Response(answers.encode(value), status_code=status, media_type=kind)
+
+
+def create(service: Service) -> FastAPI:
+    """Return the application."""
+    app = FastAPI(title="Clew decisions", version="1", docs_url=None, redoc_url=None)
+    desk = service.desk
+
+    async def decide(request: Request) -> Response:
+        caller = service.admit(request, Role.DECIDE)
+        service.limit.take(caller.name)
+        key = _key(request)
+        sent, many = applications(await service.body(request), service.settings.most_in_one_request)
+        if many:
+            service.limit.take(caller.name, len(sent) - 1)
+        asked = Asked(sent, caller.name, request.state.request_id, key)
+        found = [answers.answer(each) for each in await desk.decide(asked)]
+        if many:
+            return _json(found)
+        if found[0].get("status") == REFUSED:
+            return _json(found[0], REFUSED, problems.MEDIA_TYPE)
+        return _json(found[0])
+
+    async def look(request: Request, decision_id: str) -> Response:
+        caller = service.admit(request, Role.READ, Role.AUDIT)
+        service.limit.take(caller.name)
+        number = as_number(decision_id)
+        look_at = desk.recorder.look
+        found = await desk.aside(look_at, number, caller.name, request.state.request_id)
+        return _json(answers.whole(found))
+
+    async def throw(request: Request) -> Response:
+        service.admit(request, Role.ADMIN)
+        word = _word(await service.body(request))
+        act = stop if request.url.path.endswith("stop") else resume
+        ledger = desk.recorder.ledger
+        number = await desk.aside(act, desk.switch, ledger, word.person, word.reason)
+        return _json({"stopped": act is stop, "recorded": number})
+
+    async def health() -> Response:
+        found = await desk.aside(desk.health)
+        return _json(found, 200 if found["decides"] else 503)
+
+    async def page() -> Response:
+        return HTMLResponse(describe.page(app.openapi()), headers=describe.PAGE_HEADERS)
+
+    described = describe.operations()
+    app.post("/v1/decisions", **described["decide"])(decide)
+    app.get("/v1/decisions/{decision_id}", **described["look"])(look)
+    app.post("/v1/stop", **described["stop"])(throw)
+    app.post("/v1/resume", **described["resume"])(throw)
+    app.get("/v1/health", **described["health"])(health)
+    app.get("/docs", include_in_schema=False)(page)
+    app.openapi = lambda: describe.document(app, desk)  # type: ignore[method-assign]
+    app.add_exception_handler(ClewError, _told)
+    app.add_exception_handler(HTTPException, _not_found)
+    app.add_middleware(Edge)
+    return app
+
+
+def _word(body: bytes) -> Word:
+    try:
+        return msgspec.json.decode(body, type=Word)
+    except (msgspec.DecodeError, UnicodeError):
+        raise NotJson("not a stop", expected='{"person": NAME, "reason": WHY}') from None
+
+
+async def _told(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ClewError)  # noqa: S101 - registered for it
+    found: dict[str, Any] = problems.document(error, request.state.request_id)
+    response = _json(found, found["status"], problems.MEDIA_TYPE)
+    response.headers.update(problems.headers_of(error))
+    return response
+
+
+async def _not_found(request: Request, error: Exception) -> Response:
+    """Answer a path or method that the service does not have; the path is not repeated."""
+    status = getattr(error, "status_code", 404)
+    found = {
+        "type": "urn:clew:problem:no-such-route",
+        "title": "No such path or method",
+        "status": status,
+        "instance": f"urn:clew:request:{request.state.request_id}",
+    }
+    return _json(found, status, problems.MEDIA_TYPE)

@@ -1,0 +1,147 @@
+"""The service's work without HTTP: take applications, decide, record, wait for the seal, answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+from pipelines.decisions.decide import Holdout, decide
+from pipelines.decisions.load import Standing
+from pipelines.decisions.record import DECISION, Call, Pending, Recorded, Recorder
+from pipelines.decisions.records import Stop
+from pipelines.decisions.service.in_force import InForce, Loaded, Seen
+from pipelines.decisions.service.stop import StopSwitch
+from pipelines.errors import ClewError, Unavailable
+from pipelines.ledger.group import SEAL_SECONDS, Ticket
+from pipelines.typed import plain
+
+T = TypeVar("T")
+WORKERS: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request: the applications' bytes, who asks, and the idempotency key."""
+
+    applications: Sequence[bytes] = field(repr=False)
+    caller: str
+    request_id: str
+    key: str | None = field(default=None, repr=False)
+
+
+class Desk:
+    """Decides and records, for many requests at once."""
+
+    def __init__(
+        self,
+        in_force: InForce,
+        recorder: Recorder,
+        switch: StopSwitch,
+        contest: str,
+        holdout_share: float = 0.0,
+    ) -> None:
+        self.in_force, self.recorder, self.switch = in_force, recorder, switch
+        self._holdout = Holdout(holdout_share, recorder.ledger.keys.ref("draw of the holdout"))
+        self.trouble = ""
+        self._contest = contest
+        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="decide")
+
+    async def decide(self, asked: Asked) -> list[Recorded]:
+        """Return a sealed decision for each application. Raises Unavailable: none is given out.
+
+        All of them are decided by the one model that stood when the request came in.
+        """
+        try:
+            taken = await self.aside(self._take, asked)
+            found = [
+                await self._sealed(*each) for each in zip(taken, asked.applications, strict=True)
+            ]
+        except Unavailable as error:
+            self.trouble = error.what
+            raise
+        self.trouble = ""
+        return found
+
+    async def aside(self, work: Callable[..., T], *words: object) -> T:
+        """Run blocking work in a thread of the pool."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work, *words)
+
+    def _take(self, asked: Asked) -> list[Pending | Recorded]:
+        """Decide each application and hand it to the ledger, or find it decided already."""
+        seen = self.in_force.seen
+        if seen.loaded is None:
+            raise Unavailable("no model is in force", observed=seen.trouble, hint="clew history")
+        standing = Standing(seen.loaded.model, seen.challenger, self.stopped(seen))
+        call = Call(
+            caller=asked.caller,
+            purpose=DECISION,
+            request_id=asked.request_id,
+            notice=self._contest,
+        )
+        return [
+            self._one(data, place, asked, call, seen.loaded, standing)
+            for place, data in enumerate(asked.applications)
+        ]
+
+    def _one(
+        self, data: bytes, place: int, asked: Asked, call: Call, loaded: Loaded, standing: Standing
+    ) -> Pending | Recorded:
+        number = self.recorder.number(asked.caller, asked.key, place)
+        if asked.key is not None and (found := self.recorder.repeated(number, data)):
+            return found
+        # A repeated request draws the same number, whoever the holdout's draw chooses.
+        decided = decide(standing, data, number.hex(), self._holdout)
+        return self.recorder.submit(data, decided, loaded.origin, call, number)
+
+    def stopped(self, seen: Seen) -> Stop | None:
+        """Return why everything is referred now: the stop switch, or a registry put by hand."""
+        thrown = self.switch.on()
+        if thrown is None and seen.broken:
+            return Stop(person="the service", reason=seen.trouble, at="")
+        return thrown
+
+    async def _sealed(self, taken: Pending | Recorded, data: bytes) -> Recorded:
+        """Wait for the seal without holding a thread."""
+        if isinstance(taken, Recorded):
+            return taken
+        await done(taken.ticket)
+        return self.recorder.finish(taken, data, 0.0)
+
+    def health(self) -> dict[str, Any]:
+        """Return whether decisions are given, by which model, and what is wrong."""
+        seen, stop = self.in_force.seen, self.switch.on()
+        ledger = self.trouble
+        try:
+            size = self.recorder.ledger.checkpoint()[0].size
+        except ClewError as error:
+            size, ledger = None, error.what
+        name = seen.loaded.model.name if seen.loaded else None
+        return {
+            "decides": seen.loaded is not None and not ledger,
+            "model": plain(name),
+            "registry": seen.trouble or "in order",
+            "refers_everything": "stopped" if stop else "registry" if seen.broken else None,
+            "ledger": {"entries": size, "state": ledger or "in order"},
+        }
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self._pool.shutdown()
+
+
+async def done(ticket: Ticket) -> None:
+    """Wait until the ledger's writer has come to an entry. Raises Unavailable."""
+    loop, event = asyncio.get_running_loop(), asyncio.Event()
+
+    def wake() -> None:
+        loop.call_soon_threadsafe(event.set)
+
+    ticket.when_done(wake)
+    try:
+        async with asyncio.timeout(SEAL_SECONDS):
+            await event.wait()
+    except TimeoutError:
+        raise Unavailable("the ledger did not seal in time") from None

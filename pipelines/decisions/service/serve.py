@@ -1,0 +1,85 @@
+"""Run the decision service in this process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipelines import wiring
+from pipelines.decisions.record import Recorder
+from pipelines.decisions.service.api_keys import ApiKeys
+from pipelines.decisions.service.app import Service, create
+from pipelines.decisions.service.desk import Desk
+from pipelines.decisions.service.in_force import InForce
+from pipelines.decisions.service.limits import RateLimit
+from pipelines.decisions.service.settings import ServiceSettings, loopback
+from pipelines.decisions.service.stop import StopSwitch
+from pipelines.errors import BadRequest
+from pipelines.layout import State
+from pipelines.params import Params
+
+
+def api_keys(state: State, settings: ServiceSettings) -> ApiKeys | None:
+    """Return the keys that callers need: none on loopback as long as no key was made.
+
+    Raises BadRequest for a service that others could reach and anybody could use.
+    """
+    if state.api_keys.exists():
+        return ApiKeys(state.api_keys)
+    if not loopback(settings.host):
+        raise BadRequest(
+            "a service that others can reach needs API keys",
+            where=f"host {settings.host}",
+            hint="clew apikey NAME --role decide",
+        )
+    return None
+
+
+def in_force(state: State, params: Params, challenger: str | None = None) -> InForce:
+    """Return the watch over this machine's registry, not yet started."""
+
+    def opened() -> Any:  # noqa: ANN401 - the port's name is longer than what it says
+        return wiring.registry(state)(params.model_name)
+
+    return InForce(opened, params.decide, state.temporary, challenger)
+
+
+def run(
+    state: State, params: Params, settings: ServiceSettings, challenger: str | None = None
+) -> None:
+    """Serve until the process is told to end; what is under way is sealed and answered first."""
+    import uvicorn
+
+    keys = api_keys(state, settings)
+    wiring.prepare_ledger(state)
+    ledger = wiring.ledger(state)
+    watch = in_force(state, params, challenger)
+    switch = StopSwitch(state.stop_switch)
+    desk = Desk(watch, Recorder(ledger), switch, settings.contest, params.decide.holdout_share)
+    limit = RateLimit(settings.requests_per_second, settings.burst)
+    watch.start(settings.poll_seconds)
+    try:
+        uvicorn.run(
+            create(Service(desk, settings, keys, limit)),
+            host=settings.host,
+            port=settings.port,
+            access_log=False,
+            server_header=False,
+            log_config=LOGGING,
+        )
+    finally:
+        watch.close()
+        desk.close()
+        ledger.close()
+
+
+# Uvicorn's own loggers name addresses and start-up alone; its access log would hold paths.
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(name)s %(levelname)s %(message)s"}},
+    "handlers": {"out": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "loggers": {
+        name: {"handlers": ["out"], "level": "INFO", "propagate": False}
+        for name in ("clew.service", "clew.access", "uvicorn.error")
+    },
+}
