@@ -106,6 +106,9 @@ checks:
     {{gates: true, not_enough_data: watch, because: test,
      thresholds: {{max_wasserstein: 0.2, max_psi: 0.2, max_jensen_shannon: 0.15,
                   max_null_rate_change: 0.05, alpha: 0.05}}}}
+  faithfulness:
+    {{gates: true, not_enough_data: block, because: test,
+     thresholds: {{min_share: 0.95, min_recovered: 0.5, min_people: 30}}}}
   bias:
     {{gates: true, not_enough_data: block, because: test,
      thresholds: {{definition: selection_rate, attributes: [colour], intersections: show,
