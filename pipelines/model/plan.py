@@ -24,7 +24,7 @@ Row = Mapping[str, Value]
 NAN = math.nan
 EPOCH = dt.date(1970, 1, 1).toordinal()
 EPOCH_TIME = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-MICROSECONDS = 86_400_000_000
+NANOSECONDS_A_DAY = 86_400_000_000_000.0
 LEAF = -1
 Walk = Any  # a leaf's value, or (place, threshold, missing left, Walk left, Walk right)
 
@@ -179,7 +179,8 @@ def number(value: Value) -> float:
     if isinstance(value, dt.datetime):
         since = value - EPOCH_TIME
         microseconds = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-        return microseconds / MICROSECONDS
+        # The data frame counts nanoseconds and divides two doubles; so does this.
+        return float(microseconds * 1000) / NANOSECONDS_A_DAY
     if isinstance(value, dt.date):
         return float(value.toordinal() - EPOCH)
     return float(value)
