@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
-from pipelines import params
+from pipelines import params, wiring
 from pipelines.cli import voice
 from pipelines.cli.options import here, open_ledger
 from pipelines.cli.release import PERSON, REASON
@@ -24,11 +26,15 @@ def serve(host: str | None, port: int | None, challenger: str | None) -> None:
     from pipelines.decisions.service.settings import read
 
     place = here()
+    known = params.read(place.layout.params)
     given = {"host": host, "port": port}
     chosen = {name: value for name, value in given.items() if value is not None}
     settings = msgspec.structs.replace(read(place.state), **chosen)
     voice.note(f"decisions at http://{settings.host}:{settings.port}/docs")
-    service.run(place.state, params.read(place.layout.params), settings, challenger)
+    opened = partial(wiring.registry(place.state), known.model_name)
+    service.api_keys(place.state, settings)
+    with open_ledger(place.state) as ledger:
+        service.run(place.state, known, settings, opened, ledger, challenger)
 
 
 @click.command()

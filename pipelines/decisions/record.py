@@ -27,6 +27,7 @@ from pipelines.records import Record
 
 DECISION: Final = "decision"
 LOOK: Final = "look"
+REFUSAL: Final = "refusal"
 # Stands for whoever sent an application that was refused, and so names nobody for certain:
 # nothing of it is kept but its digest.
 NOBODY: Final = "nobody named"
@@ -72,6 +73,10 @@ class Decision(Record, frozen=True):
     origin: Origin
     call: Call
     at: str
+
+
+class KeyReused(BadRequest):
+    """An idempotency key came with another request than before: make a fresh key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,13 +143,13 @@ class Recorder:
     def repeated(self, number: bytes, request: bytes) -> Recorded | None:
         """Return the decision recorded under this id; None when there is none.
 
-        Raises BadRequest when it was about another request, Erased when it was erased.
+        Raises KeyReused when it was about another request, Erased when it was erased.
         """
         if number not in self.ledger.store.seq_of([number]):
             return None
         found = self.read(number)
         if found.made.request_sha256 != sha256_bytes(request):
-            raise BadRequest(
+            raise KeyReused(
                 "the idempotency key was used with another request",
                 where="Idempotency-Key",
                 expected="a fresh key for each application",
@@ -194,6 +199,11 @@ class Recorder:
         drafts = [draft(made, number, at_ms) for made, number in rows]
         receipts = self.ledger.record_many(drafts)
         return [recorded(row[0], receipt) for row, receipt in zip(rows, receipts, strict=True)]
+
+    def refuse(self, rule: str, caller: str, request_id: str) -> None:
+        """Record that a request was sent back before an application could be read in it."""
+        content = msgspec.json.encode({"caller": caller, "request_id": request_id})
+        self.ledger.record(Draft(REFUSAL, {"rule": rule}, (Body(NOBODY, DECISION, content),)))
 
     def read(self, number: bytes) -> Recorded:
         """Return a recorded decision, with a proof under the newest checkpoint.

@@ -59,6 +59,13 @@ class Rule(Part, frozen=True):
         return self.gates and outcome != "pass" and not watched
 
 
+class Retention(Part, frozen=True):
+    """How long records of one purpose must be kept, and why; erasure waits until then."""
+
+    months: int
+    because: str
+
+
 class Policy(Part, frozen=True):
     """One pack. A high tier means that a named person approves every promotion."""
 
@@ -70,6 +77,7 @@ class Policy(Part, frozen=True):
     risk_because: str
     sources: tuple[Source, ...]
     checks: dict[str, Rule]
+    retention: dict[str, Retention] = {}
 
     @property
     def sha256(self) -> str:

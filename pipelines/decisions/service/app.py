@@ -16,17 +16,19 @@ from pipelines.decisions.service import answers, describe, problems
 from pipelines.decisions.service.api_keys import LOCAL, ApiKey, ApiKeys, NotAllowed, Role
 from pipelines.decisions.service.desk import Asked, Desk
 from pipelines.decisions.service.edge import Edge
-from pipelines.decisions.service.limits import RateLimit, TooLarge, read_body
+from pipelines.decisions.service.limits import (
+    NotJson,
+    RateLimit,
+    TooLarge,
+    WrongMedia,
+    read_body,
+)
 from pipelines.decisions.service.settings import ServiceSettings, loopback
 from pipelines.decisions.service.stop import resume, stop
 from pipelines.errors import BadRequest, ClewError
 
 LONGEST_KEY: Final = 255
 REFUSED: Final = 422
-
-
-class NotJson(BadRequest):
-    """The request is not JSON as this service reads it: see its OpenAPI page."""
 
 
 class Word(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,10 +60,12 @@ class Service:
         return caller
 
     async def body(self, request: Request) -> bytes:
-        """Return the body of a JSON request. Raises TooLarge, NotJson."""
+        """Return the body of a JSON request. Raises TooLarge, WrongMedia."""
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json":
-            raise NotJson("not a JSON request", where="Content-Type", expected="application/json")
+            raise WrongMedia(
+                "not a JSON request", where="Content-Type", expected="application/json"
+            )
         declared = request.headers.get("content-length")
         return await read_body(request.stream(), declared, self.settings.largest_request)
 
@@ -85,8 +89,10 @@ def applications(body: bytes, most: int) -> tuple[Sequence[bytes], bool]:
         found = [bytes(each) for each in msgspec.json.decode(body, type=list[msgspec.Raw])]
     except (msgspec.DecodeError, UnicodeError):
         raise NotJson("a list that is not JSON", expected="a list of objects") from None
-    if not 0 < len(found) <= most:
-        raise TooLarge("a list of another length", expected=f"1 to {most} applications")
+    if not found:
+        raise NotJson("an empty list", expected="at least one application")
+    if len(found) > most:
+        raise TooLarge("a list too long", expected=f"at most {most} applications")
     return found, True
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -16,10 +17,12 @@ from pipelines.decisions.service.in_force import InForce, Loaded, Seen
 from pipelines.decisions.service.stop import StopSwitch
 from pipelines.errors import ClewError, Unavailable
 from pipelines.ledger.group import SEAL_SECONDS, Ticket
+from pipelines.ledger.store import Stopped
 from pipelines.typed import plain
 
 T = TypeVar("T")
 WORKERS: Final = 4
+TROUBLE_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,19 @@ class Asked:
     caller: str
     request_id: str
     key: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why no decision could be recorded, and when. A stopped ledger stays so until a restart."""
+
+    what: str
+    at: float
+    for_good: bool
+
+    def lasts(self) -> bool:
+        """Say whether it still counts: else it is worth trying again."""
+        return self.for_good or time.monotonic() - self.at < TROUBLE_SECONDS
 
 
 class Desk:
@@ -45,7 +61,7 @@ class Desk:
     ) -> None:
         self.in_force, self.recorder, self.switch = in_force, recorder, switch
         self._holdout = Holdout(holdout_share, recorder.ledger.keys.ref("draw of the holdout"))
-        self.trouble = ""
+        self._trouble: Trouble | None = None
         self._contest = contest
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="decide")
 
@@ -60,9 +76,9 @@ class Desk:
                 await self._sealed(*each) for each in zip(taken, asked.applications, strict=True)
             ]
         except Unavailable as error:
-            self.trouble = error.what
+            self._trouble = Trouble(error.what, time.monotonic(), isinstance(error, Stopped))
             raise
-        self.trouble = ""
+        self._trouble = None
         return found
 
     async def aside(self, work: Callable[..., T], *words: object) -> T:
@@ -113,7 +129,8 @@ class Desk:
     def health(self) -> dict[str, Any]:
         """Return whether decisions are given, by which model, and what is wrong."""
         seen, stop = self.in_force.seen, self.switch.on()
-        ledger = self.trouble
+        trouble = self._trouble
+        ledger = trouble.what if trouble is not None and trouble.lasts() else ""
         try:
             size = self.recorder.ledger.checkpoint()[0].size
         except ClewError as error:

@@ -25,6 +25,14 @@ class TooLarge(BadRequest):
     """The request is larger than this service reads: send less at once."""
 
 
+class NotJson(BadRequest):
+    """The request is not JSON as this service reads it: see its OpenAPI page."""
+
+
+class WrongMedia(BadRequest):
+    """The request does not say that it is JSON: send ``Content-Type: application/json``."""
+
+
 @dataclass(slots=True)
 class _Bucket:
     tokens: float

@@ -7,8 +7,9 @@ from typing import Any, Final
 
 import orjson
 
+from pipelines.decisions.record import KeyReused
 from pipelines.decisions.service.api_keys import NotAllowed, NotKnown
-from pipelines.decisions.service.limits import TooLarge, TooMuch
+from pipelines.decisions.service.limits import TooLarge, TooMuch, WrongMedia
 from pipelines.errors import BadRequest, ClewError, DataRefused, Erased, NotThere, Unavailable
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -19,6 +20,8 @@ STATUS: Final[tuple[tuple[type[ClewError], HTTPStatus], ...]] = (
     (NotAllowed, HTTPStatus.FORBIDDEN),
     (TooMuch, HTTPStatus.TOO_MANY_REQUESTS),
     (TooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    (WrongMedia, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
+    (KeyReused, HTTPStatus.UNPROCESSABLE_ENTITY),
     (DataRefused, HTTPStatus.UNPROCESSABLE_ENTITY),
     (BadRequest, HTTPStatus.BAD_REQUEST),
     (NotThere, HTTPStatus.NOT_FOUND),
@@ -52,7 +55,7 @@ def document(error: ClewError, request_id: str) -> dict[str, Any]:
     """
     status = status_of(error)
     shown: dict[str, Any] = {
-        "type": f"urn:clew:problem:{_kind(error)}",
+        "type": f"urn:clew:problem:{kind_of(error)}",
         "title": status.phrase,
         "status": int(status),
         "instance": f"urn:clew:request:{request_id}",
@@ -73,6 +76,7 @@ def encode(problem: dict[str, Any]) -> bytes:
     return orjson.dumps(problem)
 
 
-def _kind(error: ClewError) -> str:
+def kind_of(error: ClewError) -> str:
+    """Return an error's kind in words with hyphens."""
     name = type(error).__name__
     return "".join(f"-{each.lower()}" if each.isupper() else each for each in name).lstrip("-")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from pipelines import wiring
 from pipelines.decisions.record import Recorder
 from pipelines.decisions.service.api_keys import ApiKeys
 from pipelines.decisions.service.app import Service, create
@@ -15,7 +15,9 @@ from pipelines.decisions.service.settings import ServiceSettings, loopback
 from pipelines.decisions.service.stop import StopSwitch
 from pipelines.errors import BadRequest
 from pipelines.layout import State
+from pipelines.ledger.log import Ledger
 from pipelines.params import Params
+from pipelines.ports import Registry
 
 
 def api_keys(state: State, settings: ServiceSettings) -> ApiKeys | None:
@@ -34,25 +36,19 @@ def api_keys(state: State, settings: ServiceSettings) -> ApiKeys | None:
     return None
 
 
-def in_force(state: State, params: Params, challenger: str | None = None) -> InForce:
-    """Return the watch over this machine's registry, not yet started."""
-
-    def opened() -> Any:  # noqa: ANN401 - the port's name is longer than what it says
-        return wiring.registry(state)(params.model_name)
-
-    return InForce(opened, params.decide, state.temporary, challenger)
-
-
 def run(
-    state: State, params: Params, settings: ServiceSettings, challenger: str | None = None
+    state: State,
+    params: Params,
+    settings: ServiceSettings,
+    open_registry: Callable[[], Registry],
+    ledger: Ledger,
+    challenger: str | None = None,
 ) -> None:
     """Serve until the process is told to end; what is under way is sealed and answered first."""
     import uvicorn
 
     keys = api_keys(state, settings)
-    wiring.prepare_ledger(state)
-    ledger = wiring.ledger(state)
-    watch = in_force(state, params, challenger)
+    watch = InForce(open_registry, params.decide, state.temporary, challenger)
     switch = StopSwitch(state.stop_switch)
     desk = Desk(watch, Recorder(ledger), switch, settings.contest, params.decide.holdout_share)
     limit = RateLimit(settings.requests_per_second, settings.burst)
@@ -69,7 +65,6 @@ def run(
     finally:
         watch.close()
         desk.close()
-        ledger.close()
 
 
 # Uvicorn's own loggers name addresses and start-up alone; its access log would hold paths.
