@@ -33,6 +33,9 @@ STATUS: dict[Outcome, str] = {
 }
 # Evidently copies a metric's whole configuration for each of its tests: few tests a metric.
 AT_ONCE = 10
+BARS_SHOWN = 14
+HEIGHT = 480
+ABOVE, BELOW = "#4a7ba6", "#b00020"
 HOLDS, LINE, SHOWN = "holds", "line", "shown"
 CELL = str | float | int | None
 
@@ -217,20 +220,35 @@ def _widgets(content: dict[str, Any]) -> list[Any]:
 
 
 def _chart(bars: dict[str, Any]) -> Any:  # noqa: ANN401
+    """Draw the lowest bars, the lowest on top, those below the bound in another colour."""
     import plotly.graph_objects as go
     from evidently.legacy.renderers.html_widgets import plotly_figure
 
-    spread = None
-    if bars["low"]:
-        ends = zip(bars["values"], bars["low"], bars["high"], strict=True)
-        reach = [_reach(value, low, high) for value, low, high in ends]
-        down, up = ([each[side] for each in reach] for side in (0, 1))
-        spread = {"type": "data", "symmetric": False, "array": up, "arrayminus": down}
-    figure = go.Figure(go.Bar(x=bars["values"], y=bars["labels"], orientation="h", error_x=spread))
-    if bars["bound"] is not None:
-        figure.add_vline(x=bars["bound"], line_dash="dash", line_color="#b00020")
-    figure.update_layout(height=160 + 28 * len(bars["labels"]), margin={"l": 240})
-    return plotly_figure(title=bars["title"], figure=figure)
+    lowest = sorted(range(len(bars["values"])), key=lambda each: bars["values"][each])[:BARS_SHOWN]
+    values, labels = ([bars[name][each] for each in lowest] for name in ("values", "labels"))
+    bound = bars["bound"]
+    colors = [ABOVE if bound is None or value >= bound else BELOW for value in values]
+    bar = go.Bar(
+        x=values, y=labels, orientation="h", error_x=_spread(bars, lowest), marker={"color": colors}
+    )
+    figure = go.Figure(bar)
+    if bound is not None:
+        figure.add_vline(x=bound, line_dash="dash", line_color=BELOW)
+    figure.update_yaxes(autorange="reversed")
+    figure.update_layout(height=HEIGHT, margin={"l": 240, "t": 10, "b": 40})
+    left = len(bars["values"]) - len(lowest)
+    title = f"{bars['title']}: the lowest {len(lowest)}, {left} more in the tables"
+    return plotly_figure(title=title if left else bars["title"], figure=figure)
+
+
+def _spread(bars: dict[str, Any], chosen: list[int]) -> dict[str, Any] | None:
+    """Return the bars' intervals as plotly wants them; None where there are none."""
+    if not bars["low"]:
+        return None
+    ends = [(bars["values"][each], bars["low"][each], bars["high"][each]) for each in chosen]
+    reach = [_reach(*end) for end in ends]
+    down, up = ([each[side] for each in reach] for side in (0, 1))
+    return {"type": "data", "symmetric": False, "array": up, "arrayminus": down}
 
 
 def _reach(
