@@ -17,6 +17,7 @@ import numpy as np
 from pipelines.decisions.admit import Application, ApplicationRefused
 from pipelines.decisions.load import LoadedModel, Standing
 from pipelines.decisions.records import Basis, Decided, Outcome, Reason, Shadow
+from pipelines.errors import BadRequest
 from pipelines.model import score
 
 BY_MARGIN: tuple[Basis, ...] = ("score", "band")
@@ -29,6 +30,13 @@ class Holdout:
 
     share: float = 0.0
     key: bytes = b""
+
+    def __post_init__(self) -> None:
+        if self.share > 0.0 and not self.key:
+            raise BadRequest(
+                "a holdout is drawn with a secret key, or whoever asks could choose their draw",
+                where="decide.holdout_share",
+            )
 
     def __repr__(self) -> str:
         return f"Holdout(share={self.share})"
