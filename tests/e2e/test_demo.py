@@ -1,0 +1,221 @@
+"""The main job through a real scheduler, and what must hold after it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipelines import wiring
+from pipelines.layout import Layout, State
+from pipelines.ports import Tag
+from pipelines.records import Verdict
+from pipelines.typed import read_json
+from tests.conftest import ROOT, copy_of_tree, git
+
+pytestmark = [pytest.mark.e2e, pytest.mark.airflow, pytest.mark.timeout(1500)]
+LAND = "examples/boston_mortgages/land.py"
+MODEL = "boston-mortgages"
+
+
+class Played:
+    """The state of a machine on which the demo has run."""
+
+    def __init__(self, folder: Path) -> None:
+        (folder / "clone").mkdir()
+        self.clone = copy_of_tree(folder / "clone")
+        self.state = State(folder / "var")
+        self.state.home.mkdir()
+        shared = ROOT / "var" / "environments"
+        shared.mkdir(parents=True, exist_ok=True)
+        self.state.environments.symlink_to(shared)
+        (self.clone / "README.md").write_text("not committed")
+        self.before = self.checkout()
+        self.clew("init")
+        words = ["--land", LAND, "--candidate", "naive", "--candidate", "fair", "--no-serve"]
+        self.printed = self.clew("demo", *words)
+
+    def checkout(self) -> tuple[str, str]:
+        """Return what the user's checkout holds."""
+        return git(self.clone, "rev-parse", "HEAD"), git(self.clone, "status", "--porcelain")
+
+    def run(self, *command: str, cwd: Path | None = None, home: Path | None = None) -> str:
+        """Run a program of the virtual environment in a clone; return its stdout."""
+        folder = cwd or self.clone
+        own = {"CLEW_HOME": str(home or self.state.home), "PYTHONPATH": str(folder)}
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        done = subprocess.run(
+            [sys.executable, "-m", *command],
+            cwd=folder,
+            env=os.environ | own | {"PATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+        return done.stdout
+
+    def clew(self, *words: str) -> str:
+        """Run one command and return what it printed."""
+        return self.run("pipelines.cli", *words)
+
+    def naive_run(self) -> str:
+        """Return the reference of the run whose candidate was blocked."""
+        names = git(self.clone, "for-each-ref", "--format=%(refname)", "refs/clew/runs")
+        found = [
+            name
+            for name in names.splitlines()
+            if "candidate: naive" in git(self.clone, "show", f"{name}:params.yaml")
+        ]
+        assert len(found) == 1
+        return found[0]
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
+    """Play the demo once for all tests of this file."""
+    return Played(tmp_path_factory.mktemp("demo"))
+
+
+def test_the_naive_candidate_is_blocked_and_the_fair_one_promoted(played: Played) -> None:
+    """The closing table: one blocked by bias and without a version, one passed as version 1."""
+    rows = [line.split() for line in played.printed.splitlines()]
+    head = next(row for row in rows if row[:1] == ["candidate"])
+    table = {
+        row[0]: dict(zip(head, row, strict=True))
+        for row in rows
+        if row[:1] in (["naive"], ["fair"])
+    }
+    assert ("BLOCKED", "-", "fail") == tuple(
+        table["naive"][name] for name in ("verdict", "version", "bias")
+    )
+    assert ("passed", "1", "pass") == tuple(
+        table["fair"][name] for name in ("verdict", "version", "bias")
+    )
+
+
+def test_history_names_who_approved_and_why(played: Played) -> None:
+    """Who is champion, since when, by whom and on which verdict is one command away."""
+    (tenure,) = json.loads(played.clew("history", "--json"))
+    assert ("1", "approver", None) == (tenure["version"], tenure["person"], tenure["until"])
+    assert tenure["approval_id"]
+    assert tenure["reason"].strip()
+
+
+def test_every_thread_of_a_version_is_a_tag_in_mlflow(played: Played) -> None:
+    """Run, commit, data, model, environment, parameters and verdict are searchable in the UI."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{played.state.mlflow_database}")
+    version = client.get_model_version(MODEL, "1")
+    needed = {tag.value for tag in Tag} - {Tag.BLOCKED_BY.value}
+    assert set() == needed - set(version.tags)
+    commit = version.tags[Tag.COMMIT.value]
+    found = client.search_model_versions(f"tags.`{Tag.COMMIT.value}` = '{commit}'")
+    assert ["1"] == [each.version for each in found if each.name == MODEL]
+    blocked = client.search_runs(
+        [each.experiment_id for each in client.search_experiments()],
+        f"tags.`{Tag.VERDICT.value}` = 'blocked'",
+    )
+    assert 1 == len(blocked)
+
+
+def test_the_users_checkout_is_untouched(played: Played) -> None:
+    """Four runs later, branch and files are as they were, work that is not committed included."""
+    assert played.before == played.checkout()
+
+
+def test_a_run_comes_back_by_its_commit_and_dvc_pull(played: Played, tmp_path: Path) -> None:
+    """A fresh clone at a run's commit gets data, split, model and reports back from the remote."""
+    tip = git(played.clone, "rev-parse", played.naive_run())
+    clone = tmp_path / "again"
+    git(tmp_path, "clone", "--quiet", "--no-checkout", str(played.clone), str(clone))
+    git(clone, "fetch", "--quiet", "origin", "refs/clew/runs/*:refs/clew/runs/*")
+    git(clone, "checkout", "--quiet", tip)
+    (clone / ".dvc" / "config.local").write_text(
+        f"[core]\n    remote = clew\n['remote \"clew\"']\n    url = {played.state.dvc_remote}\n"
+    )
+    played.run("dvc", "pull", "--quiet", cwd=clone)
+    verdict = read_json(Layout(clone).verdict, Verdict)
+    assert (False, ["bias"]) == (
+        verdict.passed,
+        [name for name, outcome in verdict.outcomes.items() if outcome == "fail"],
+    )
+    assert Layout(clone).split_rows("test").exists()
+
+
+def test_dvc_repro_gives_the_verdict_that_airflow_gave(played: Played, tmp_path: Path) -> None:
+    """On a laptop of its own, with nothing cached, the same commit ends in the same verdict."""
+    run = played.naive_run()
+    first = git(played.clone, "rev-list", "--reverse", "--grep", "^Clew-Run: train", run).split()[0]
+    airflow = json.loads(_pulled(played, run, tmp_path / "pulled"))
+    clone, home = tmp_path / "laptop", tmp_path / "home"
+    git(tmp_path, "clone", "--quiet", "--no-checkout", str(played.clone), str(clone))
+    git(clone, "fetch", "--quiet", "origin", "refs/clew/runs/*:refs/clew/runs/*")
+    git(clone, "checkout", "--quiet", first)
+    git(clone, "rm", "--quiet", "--cached", "dvc.lock")
+    (clone / "dvc.lock").unlink()
+    home.mkdir()
+    (home / "environments").symlink_to(ROOT / "var" / "environments")
+    played.run("pipelines.cli", "init", cwd=clone, home=home)
+    played.run("dvc", "remote", "add", "--local", "demo", str(played.state.dvc_remote), cwd=clone)
+    played.run("dvc", "pull", "--quiet", "-r", "demo", "data/landed.dvc", cwd=clone, home=home)
+    played.run("dvc", "repro", cwd=clone, home=home)
+    laptop = json.loads(Layout(clone).verdict.read_text())
+    assert airflow["outcomes"] == laptop["outcomes"]
+    assert airflow["model_sha256"] == laptop["model_sha256"]
+    assert airflow["blocked_by"] == laptop["blocked_by"]
+
+
+def _pulled(played: Played, reference: str, folder: Path) -> str:
+    """Return the text of a run's verdict, from the remote by its digest in dvc.lock."""
+    import yaml
+
+    stages = yaml.safe_load(git(played.clone, "show", f"{reference}:dvc.lock"))["stages"]
+    digest = stages["gate"]["outs"][0]["md5"]
+    return (played.state.dvc_remote / "files" / "md5" / digest[:2] / digest[2:]).read_text()
+
+
+def test_lineage_leads_from_the_version_to_the_landed_file(played: Played) -> None:
+    """The thread from version 1 reaches back to what was landed and forward to its promotion."""
+    rows = json.loads(played.clew("lineage", f"{MODEL}/1", "--json"))
+    steps = {row["step"] for row in rows}
+    assert {
+        "ingest",
+        "validate",
+        "snapshot",
+        "split",
+        "train",
+        "gate",
+        "register",
+        "promote",
+    } <= steps
+
+
+def test_undo_refuses_when_there_is_nothing_to_go_back_to(played: Played) -> None:
+    """The first champion has no predecessor: undo says so and changes nothing."""
+    registry = wiring.registry(played.state)(MODEL)
+    before = dict(registry.aliases())
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pipelines.cli",
+            "undo",
+            "--person",
+            "ada",
+            "--reason",
+            "x",
+            "--yes",
+        ],
+        cwd=played.clone,
+        env=os.environ | {"CLEW_HOME": str(played.state.home), "PYTHONPATH": str(played.clone)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (2, before) == (done.returncode, dict(registry.aliases()))
