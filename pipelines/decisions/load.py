@@ -18,7 +18,8 @@ from pipelines.decisions.records import ModelName, Scorer, Stop
 from pipelines.errors import GateRefused, IntegrityBroken
 from pipelines.model import score, store
 from pipelines.model.contributions import Explainer
-from pipelines.model.plan import Plan, Row, compile_plan
+from pipelines.model.plan import Plan, Row
+from pipelines.model.plan_compiler import compile_plan
 from pipelines.params import DecideParams
 from pipelines.ports import Registry
 from pipelines.records import Candidate, ModelVersion, PlanProof, Reference

@@ -2,7 +2,8 @@
 
 It does what the pipeline does, in the same order of operations: fill, scale, encode, and then the
 products added from the first column to the last, or the leaves of the trees in turn. It needs no
-data frame and no BLAS. `proof.py` shows that it gives the pipeline's bits.
+data frame and no BLAS. `plan_compiler.py` makes it, `proof.py` shows that it gives the
+pipeline's bits.
 """
 
 from __future__ import annotations
@@ -13,11 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sklearn.pipeline import Pipeline
-
 from pipelines.canonical import sha256_json
-from pipelines.errors import BadRequest
-from pipelines.model.score import COLUMNS, ESTIMATOR, KINDS, TEXTS
 
 Value = str | int | float | bool | dt.date | dt.datetime | None
 Row = Mapping[str, Value]
@@ -186,108 +183,11 @@ def number(value: Value) -> float:
     return float(value)
 
 
-def compile_plan(model: Pipeline) -> Plan:
-    """Return the plan of a fitted pipeline of `estimators.py`.
-
-    Raises BadRequest, naming the part, for a pipeline that is made of anything else.
-    """
-    fitted = model.named_steps.get(ESTIMATOR)
-    kind = KINDS.get(type(fitted).__name__)
-    if kind is None or list(model.named_steps) != [COLUMNS, ESTIMATOR]:
-        raise no_plan(type(fitted).__name__)
-    numbers, categories = _columns(model.named_steps[COLUMNS], filled=kind == "linear")
-    if kind == "linear":
-        start, weights = float(fitted.intercept_[0]), tuple(map(float, fitted.coef_[0]))
-        if not all(map(math.isfinite, (start, *weights))):
-            raise no_plan("a weight that is not finite")
-        plan = Plan(numbers, categories, start, weights=weights)
-    else:
-        plan = Plan(numbers, categories, _baseline(fitted), trees=_trees(fitted))
-    if plan.width != fitted.n_features_in_:
-        raise no_plan("another number of transformed columns")
-    return plan
-
-
-def no_plan(what: str) -> BadRequest:
-    """Return the error for a pipeline that has no plan."""
-    return BadRequest(
-        "the pipeline has no plan", observed=what, expected="a pipeline of pipelines/model"
-    )
-
-
-def _columns(columns: object, *, filled: bool) -> tuple[tuple[Number, ...], tuple[Category, ...]]:
-    numbers: list[Number] = []
-    categories: list[Category] = []
-    for part, fitted, names in columns.transformers_:  # type: ignore[attr-defined]
-        kind = type(fitted).__name__
-        if kind == "OneHotEncoder":
-            first = len(numbers) + sum(each.width for each in categories)
-            categories += _one_hot(names, fitted.categories_, part == TEXTS, first)
-        elif categories or filled != (kind == "Pipeline"):
-            raise no_plan(kind)
-        elif filled:
-            numbers += _scaled(names, fitted)
-        else:
-            numbers += [Number(name) for name in names]
-    return tuple(numbers), tuple(categories)
-
-
-def _scaled(names: Iterable[str], fitted: Pipeline) -> list[Number]:
-    impute, scale = (fitted.named_steps.get(name) for name in ("impute", "scale"))
-    kinds = (type(impute).__name__, type(scale).__name__)
-    if kinds != ("SimpleImputer", "StandardScaler") or not (scale.with_mean and scale.with_std):
-        raise no_plan(" and ".join(kinds))
-    rows = zip(names, impute.statistics_, scale.mean_, scale.scale_, strict=True)
-    return [Number(name, float(fill), float(mean), float(by)) for name, fill, mean, by in rows]
-
-
-def _one_hot(
-    names: Iterable[str], known: Iterable[Iterable[object]], text: bool, first: int
-) -> list[Category]:
-    found = []
-    for name, values in zip(names, known, strict=True):
-        keys = [_category(value, text) for value in values]
-        places = {key: first + at for at, key in enumerate(keys)}
-        found.append(Category(name, text, first, len(keys), places))
-        first += len(keys)
-    return found
-
-
-def _category(value: object, text: bool) -> Value:
-    if value != value:  # noqa: PLR0124 - scikit-learn writes a missing category as NaN
-        return None
-    return str(value) if text else float(value)  # type: ignore[arg-type]
-
-
 def _key(category: Category, value: Value) -> Value:
     if value is None or category.text:
         return value
     found = number(value)
     return None if math.isnan(found) else found
-
-
-def _baseline(fitted: object) -> float:
-    return float(fitted._baseline_prediction.ravel()[0])  # type: ignore[attr-defined]  # noqa: SLF001
-
-
-def _trees(fitted: object) -> tuple[tuple[Node, ...], ...]:
-    found = []
-    for (tree,) in fitted._predictors:  # type: ignore[attr-defined]  # noqa: SLF001
-        if tree.nodes["is_categorical"].any():
-            raise no_plan("a split by categories")
-        found.append(tuple(_of(node) for node in tree.nodes))
-    return tuple(found)
-
-
-def _of(node: Mapping[str, float]) -> Node:
-    return Node(
-        place=LEAF if node["is_leaf"] else int(node["feature_idx"]),
-        threshold=float(node["num_threshold"]),
-        missing_left=bool(node["missing_go_to_left"]),
-        left=int(node["left"]),
-        right=int(node["right"]),
-        value=float(node["value"]),
-    )
 
 
 def _hexes(values: Iterable[float]) -> list[str]:

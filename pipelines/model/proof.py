@@ -18,7 +18,8 @@ from sklearn.pipeline import Pipeline
 
 from pipelines.errors import BadRequest
 from pipelines.model import score
-from pipelines.model.plan import LEAF, Plan, compile_plan, number
+from pipelines.model.plan import LEAF, Plan, number
+from pipelines.model.plan_compiler import compile_plan
 from pipelines.model.rows import rows, values
 from pipelines.model.score import MarginKind
 from pipelines.records import PlanProof

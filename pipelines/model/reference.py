@@ -19,7 +19,8 @@ from sklearn.pipeline import Pipeline
 from pipelines.errors import BadRequest, DataRefused
 from pipelines.model import score
 from pipelines.model.contributions import forest, satisfied
-from pipelines.model.plan import Plan, Row, compile_plan
+from pipelines.model.plan import Plan, Row
+from pipelines.model.plan_compiler import compile_plan
 from pipelines.model.rows import rows
 from pipelines.model.score import MarginKind
 from pipelines.params import LEAST_REFERENCE, ReferenceParams

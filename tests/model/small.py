@@ -10,7 +10,8 @@ import pandas as pd
 
 from pipelines.contract import Band, Column, Contract, Protected
 from pipelines.model import reference, train
-from pipelines.model.plan import Plan, compile_plan
+from pipelines.model.plan import Plan
+from pipelines.model.plan_compiler import compile_plan
 from pipelines.model.score import MarginKind
 from pipelines.model.train import Trained
 from pipelines.params import Recipe, ReferenceParams

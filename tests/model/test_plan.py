@@ -15,7 +15,8 @@ from sklearn.preprocessing import MinMaxScaler
 
 from pipelines.errors import BadRequest
 from pipelines.model import proof, score
-from pipelines.model.plan import compile_plan, number
+from pipelines.model.plan import number
+from pipelines.model.plan_compiler import compile_plan
 from pipelines.model.rows import rows
 from pipelines.model.score import MarginKind
 from tests.model.small import made, people

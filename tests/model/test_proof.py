@@ -9,7 +9,7 @@ import math
 import numpy as np
 import pytest
 
-from pipelines.model import plan as plans
+from pipelines.model import plan_compiler as plans
 from pipelines.model import proof
 from pipelines.model.plan import Plan
 from pipelines.model.score import MarginKind

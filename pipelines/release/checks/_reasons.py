@@ -15,7 +15,7 @@ from pipelines.errors import IntegrityBroken, NotThere
 from pipelines.layout import Model
 from pipelines.model import reference, score, store
 from pipelines.model.contributions import Explainer, principal
-from pipelines.model.plan import compile_plan
+from pipelines.model.plan_compiler import compile_plan
 from pipelines.model.rows import rows
 from pipelines.records import Reference
 from pipelines.release.checks._case import TEST, TRAIN, Case
