@@ -20,8 +20,7 @@ because whoever decides must not look at it.
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -69,13 +68,20 @@ class Application:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One column as an application is checked against it."""
+    """One column as an application is checked against it.
+
+    Sentinels are `texts`, compared as written, and `numbers`, compared once typed; `fractions` are
+    those of a column of whole numbers that are none.
+    """
 
     column: Column
+    parse: Callable[[object], Value]
+    number: bool
     needed: bool
     read: bool
     texts: frozenset[str]
-    numbers: frozenset[float]
+    numbers: frozenset[Value]
+    fractions: frozenset[float]
     known: frozenset[Value] | None
     low: float
     high: float
@@ -164,11 +170,15 @@ def typed(field: Field, given: object) -> Value:
     Raises Unfit with the rule that is broken.
     """
     value: Value = None
-    text = as_text(given)
-    if text is not None and text not in field.texts and not _fraction(field, given):
-        value = PARSERS[field.column.kind](given)
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and value in field.numbers:
-        value = None
+    missing = given is None or given == ""
+    if not missing and field.texts:
+        missing = as_text(given) in field.texts
+    if not missing and field.fractions and isinstance(given, token):
+        missing = float(given) in field.fractions
+    if not missing:
+        value = field.parse(given)
+        if value in field.numbers:
+            value = None
     if value is None and field.needed:
         raise Unfit("missing")
     return value
@@ -178,7 +188,7 @@ def strange(field: Field, value: Value) -> str | None:
     """Return the rule by which a value is outside what is documented, or None."""
     if value is None:
         return None
-    if field.column.kind in {"integer", "number"} and not field.low <= value <= field.high:  # type: ignore[operator]
+    if field.number and not field.low <= value <= field.high:  # type: ignore[operator]
         return "outside-range"
     if field.known is not None and value not in field.known:
         return "unseen"
@@ -186,13 +196,17 @@ def strange(field: Field, value: Value) -> str | None:
 
 
 def _field(column: Column, read: frozenset[str], texts: frozenset[str] | None) -> Field:
-    numbers = (float(value) for value in column.sentinels if not isinstance(value, (str, bool)))
+    found = [float(value) for value in column.sentinels if not isinstance(value, (str, bool))]
+    whole = column.kind == "integer"
     return Field(
         column=column,
+        parse=PARSERS[column.kind],
+        number=column.kind in {"integer", "number"},
         needed=column.role == "subject" or (column.name in read and required(column)),
         read=column.name in read,
         texts=frozenset(cast.text_sentinels(column)),
-        numbers=frozenset(numbers),
+        numbers=frozenset(cast.number_sentinels(column)),
+        fractions=frozenset(each for each in found if whole and not each.is_integer()),
         known=_known(column) if column.allowed is not None else texts,
         low=-MOST if column.minimum is None else column.minimum,
         high=MOST if column.maximum is None else column.maximum,
@@ -206,14 +220,6 @@ def _known(column: Column) -> frozenset[Value]:
     ]
     number = column.kind in {"integer", "number"}
     return frozenset(PARSERS[column.kind](token(text) if number else text) for text in texts)
-
-
-def _fraction(field: Field, given: object) -> bool:
-    """Say whether a number in a column of whole numbers is a sentinel that is no whole number."""
-    if field.column.kind != "integer" or not isinstance(given, token):
-        return False
-    value = float(given)
-    return not value.is_integer() and value in field.numbers if math.isfinite(value) else False
 
 
 def _object(data: bytes, max_bytes: int) -> Pairs:

@@ -63,9 +63,12 @@ def as_text(given: object) -> str | None:
 def integer(given: object) -> int:
     """Return a whole number of 64 bits; ``1.0`` is 1."""
     text = _number_text(given)
-    if not INTEGER.fullmatch(text):
-        raise Unfit("wrong-type")
-    found = int(text.partition(".")[0])
+    try:
+        found = int(text)
+    except ValueError:
+        if not INTEGER.fullmatch(text):
+            raise Unfit("wrong-type") from None
+        found = int(text.partition(".")[0])
     if not -INT64 <= found < INT64:
         raise Unfit("wrong-type")
     return found
@@ -120,11 +123,9 @@ def timestamp(given: object) -> dt.datetime:
 
 
 def _number_text(given: object) -> str:
-    if isinstance(given, constant):
-        raise Unfit("not-finite")
-    if not isinstance(given, token) or len(given) > LONGEST:
-        raise Unfit("wrong-type")
-    return given
+    if given.__class__ is token and len(given) <= LONGEST:
+        return given
+    raise Unfit("not-finite" if isinstance(given, constant) else "wrong-type")
 
 
 PARSERS: dict[Kind, Callable[[object], Value]] = {
