@@ -15,6 +15,7 @@ import msgspec
 
 from pipelines import contract, errors, flow, params, ports, records
 from pipelines.cli.main import COMMANDS, clew
+from pipelines.decisions import records as decided
 from pipelines.release import policy
 
 TRIED = {True: "yes", False: "no"}
@@ -169,6 +170,8 @@ def facts() -> str:
     """Return the page of the records and of the tags in MLflow."""
     lines = [NOTE, "# Records\n", f"{inspect.getdoc(records)}\n"]
     lines += [_struct(kind) for kind in _structs(records)]
+    lines.append(f"## Deciding\n\n{inspect.getdoc(decided)}\n")
+    lines += [_struct(kind) for kind in _structs(decided)]
     tags = "\n".join(f"| `{tag.value}` |" for tag in ports.Tag)
     lines.append(f"## Tags in MLflow\n\nOn runs and versions alike.\n\n| tag |\n|---|\n{tags}\n")
     return "\n".join(lines)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from pipelines.contract import Kind
 from pipelines.data import cast
-from pipelines.errors import ClewError
+from pipelines.errors import BadRequest
 from pipelines.model.plan import Value
 
 INTEGER = re.compile(cast.INTEGER)
@@ -41,10 +41,8 @@ class Pairs(list[tuple[str, object]]):
     """A JSON object as it was written: a key may stand twice."""
 
 
-class Unfit(ClewError):
+class Unfit(BadRequest):
     """A value is not of its column's type: `rule` says how; the value is in no message."""
-
-    exit_code = 2
 
     def __init__(self, rule: str) -> None:
         self.rule = rule
