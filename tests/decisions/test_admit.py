@@ -295,6 +295,7 @@ def test_dates_are_typed_as_training_types_their_text(written: str) -> None:
         assert trained_on("date", written) == admitted("date", written)
         expected, observed = trained_on("timestamp", written), admitted("timestamp", written)
         assert expected == (observed if observed is ... else pd.Timestamp(observed))
+        assert observed is ... or dt.UTC is observed.tzinfo  # type: ignore[attr-defined]
 
 
 def test_booleans_are_typed_as_training_types_their_text() -> None:

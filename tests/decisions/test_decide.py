@@ -178,6 +178,14 @@ def test_the_draw_is_replayable_and_keyed() -> None:
     assert "one" not in repr(holdout)
 
 
+def test_a_draw_of_the_share_itself_is_not_held_out(model: LoadedModel) -> None:
+    """Draws below the share are: so a share of one takes all, and one of zero takes none."""
+    draw = Holdout(key=b"key").draw("request-1")
+    assert "score" == decided(model, Holdout(share=draw, key=b"key")).because
+    above = Holdout(share=math.nextafter(draw, 1.0), key=b"key")
+    assert "holdout" == decided(model, above).because
+
+
 def test_a_holdout_without_a_key_is_refused() -> None:
     """Nobody may work out a request id that is held out, or one that is not."""
     with pytest.raises(BadRequest):
@@ -208,6 +216,12 @@ def test_a_challenger_is_recorded_and_decides_nothing(model: LoadedModel, tmp_pa
         both.shadow.model,
         both.shadow.margin,
     )
+
+
+def test_a_stop_stops_the_shadow_too(model: LoadedModel) -> None:
+    """Nothing is scored while the switch is thrown."""
+    found = decide(Standing(model, model, STOP), application(), "r", NO)
+    assert found.shadow is None
 
 
 def test_a_broken_challenger_keeps_nobody_waiting(model: LoadedModel) -> None:
