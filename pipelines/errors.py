@@ -121,9 +121,20 @@ class Erased(ClewError):
     exit_code = 8
 
 
+TREE = (
+    BadRequest,
+    DataRefused,
+    GateRefused,
+    IntegrityBroken,
+    Unavailable,
+    NotThere,
+    Erased,
+)
+
+
 def by_exit_code(code: int) -> type[ClewError]:
     """Return the error class that ends a process with `code`; a bug for any other code."""
-    kinds = {kind.exit_code: kind for kind in ClewError.__subclasses__()}
+    kinds = {kind.exit_code: kind for kind in TREE}
     return kinds.get(code, ClewError)
 
 

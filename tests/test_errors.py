@@ -48,6 +48,20 @@ def test_exit_code_leads_back_to_its_class() -> None:
     assert ClewError is by_exit_code(137)
 
 
+def test_a_kind_of_error_elsewhere_does_not_take_an_exit_code() -> None:
+    """A module's own kind of error shares its parent's exit code and never stands for it."""
+
+    class Special(ClewError):
+        """An error that takes no context."""
+
+        exit_code = GateRefused.exit_code
+
+        def __init__(self) -> None:
+            super().__init__("special")
+
+    assert GateRefused is by_exit_code(Special.exit_code)
+
+
 def test_refusal_of_data_shows_a_bounded_list_with_row_numbers() -> None:
     """Ten failures are shown, the rest counted, each with at most five row numbers."""
     failures = [Failure("out of range", f"c{n}", 9, tuple(range(9))) for n in range(12)]

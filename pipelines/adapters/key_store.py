@@ -99,6 +99,9 @@ class SqliteKeyStore:
         with self._writing(durable=True) as db:
             db.executemany("DELETE FROM dek WHERE key_id = ?", [(each,) for each in key_ids])
             db.execute("UPDATE generation SET value = value + 1")
+        # secure_delete clears a deleted row's cell, but a page that was rebalanced keeps copies of
+        # its former cells in the space between; only writing the file anew leaves them behind.
+        self._fetch("VACUUM")
         self._truncate()
 
     def generation(self) -> int:

@@ -224,7 +224,8 @@ def _chart(bars: dict[str, Any]) -> Any:  # noqa: ANN401
     import plotly.graph_objects as go
     from evidently.legacy.renderers.html_widgets import plotly_figure
 
-    lowest = sorted(range(len(bars["values"])), key=lambda each: bars["values"][each])[:BARS_SHOWN]
+    known = [each for each, value in enumerate(bars["values"]) if value is not None]
+    lowest = sorted(known, key=lambda each: bars["values"][each])[:BARS_SHOWN]
     values, labels = ([bars[name][each] for each in lowest] for name in ("values", "labels"))
     bound = bars["bound"]
     colors = [ABOVE if bound is None or value >= bound else BELOW for value in values]
@@ -236,7 +237,7 @@ def _chart(bars: dict[str, Any]) -> Any:  # noqa: ANN401
         figure.add_vline(x=bound, line_dash="dash", line_color=BELOW)
     figure.update_yaxes(autorange="reversed")
     figure.update_layout(height=HEIGHT, margin={"l": 240, "t": 10, "b": 40})
-    left = len(bars["values"]) - len(lowest)
+    left = len(known) - len(lowest)
     title = f"{bars['title']}: the lowest {len(lowest)}, {left} more in the tables"
     return plotly_figure(title=title if left else bars["title"], figure=figure)
 

@@ -14,7 +14,7 @@ from pipelines import contract
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SOURCES = sorted([*(ROOT / "pipelines").rglob("*.py"), *(ROOT / "dags").rglob("*.py")])
-LONGEST_MODULE = 350
+LONGEST_MODULE = 400
 ONE_FILE = "pipelines/ledger/verify.py"  # whoever verifies takes this one file and nothing else
 LONGEST_FILE_ALONE = 600
 LONGEST_FUNCTION = 45
