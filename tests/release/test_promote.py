@@ -8,7 +8,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from pipelines.errors import BadRequest, ClewError, GateRefused, IntegrityBroken, NotThere, Unavailable
+from pipelines.errors import (
+    BadRequest,
+    ClewError,
+    GateRefused,
+    IntegrityBroken,
+    NotThere,
+    Unavailable,
+)
 from pipelines.records import Approval, ModelVersion, Verdict
 from pipelines.release import approve, champion, history, policy, promote, register
 from pipelines.release.promote import Promoted
