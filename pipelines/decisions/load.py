@@ -1,10 +1,12 @@
-"""A model version as it decides: loaded by content, immutable, and swapped as a whole."""
+"""A model version as it decides: loaded by content, immutable, and swapped as a whole.
+
+Whoever serves holds one `Standing` and replaces it by another; a request takes it once.
+"""
 
 from __future__ import annotations
 
 import tempfile
-import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -63,33 +65,6 @@ class Standing:
     champion: LoadedModel
     challenger: LoadedModel | None = None
     stop: Stop | None = None
-
-
-class Current:
-    """The one place that holds the standing; changing it is one assignment."""
-
-    def __init__(self, standing: Standing) -> None:
-        self._standing = standing
-        self._lock = threading.Lock()
-
-    @property
-    def now(self) -> Standing:
-        return self._standing
-
-    def promote(self, model: LoadedModel) -> None:
-        """Let another version decide from the next request on."""
-        with self._lock:
-            self._standing = replace(self._standing, champion=model)
-
-    def challenge(self, model: LoadedModel | None) -> None:
-        """Let a version run in shadow, or none."""
-        with self._lock:
-            self._standing = replace(self._standing, challenger=model)
-
-    def stop(self, stop: Stop | None) -> None:
-        """Throw the stop switch, or release it."""
-        with self._lock:
-            self._standing = replace(self._standing, stop=stop)
 
 
 def load(files: VersionFiles, record: ModelVersion, settings: DecideParams) -> LoadedModel:

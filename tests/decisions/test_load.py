@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from pipelines.decisions.decide import Holdout, decide
-from pipelines.decisions.load import Current, Standing, load
-from pipelines.decisions.records import Stop
+from pipelines.decisions.load import Standing, load
 from pipelines.errors import GateRefused, IntegrityBroken
 from pipelines.model import score
 from pipelines.model.rows import rows
@@ -128,17 +127,17 @@ def test_each_decision_names_the_model_that_scored_it(tmp_path: Path) -> None:
     ]
     row = models[0].admission.admit(application()).values
     expected = {model.name.version: model.margin(row).hex() for model in models}
-    current, wrong, seen = Current(Standing(models[0])), [], set()
+    current, wrong, seen = [Standing(models[0])], [], set()
     done = threading.Event()
 
     def swap() -> None:
         for turn in range(400):
-            current.promote(models[turn % 2])
+            current[0] = Standing(models[turn % 2])
         done.set()
 
     def ask() -> None:
         while not done.is_set():
-            found = decide(current.now, application(), "r", Holdout())
+            found = decide(current[0], application(), "r", Holdout())
             seen.add(found.model.version)
             if (found.margin, found.model) != (
                 expected[found.model.version],
@@ -154,23 +153,6 @@ def test_each_decision_names_the_model_that_scored_it(tmp_path: Path) -> None:
     assert [] == wrong
     assert seen <= {"1", "2"}
     assert expected["1"] != expected["2"]
-
-
-def test_the_standing_keeps_what_was_not_changed(tmp_path: Path) -> None:
-    """A promotion releases no stop, a stop ends no shadow."""
-    one, two = loaded(tmp_path / "1"), loaded(tmp_path / "2", number="2")
-    current = Current(Standing(one))
-    stop = Stop(person="Ada", reason="wrong prices", at="2026-11-22T00:00:00Z")
-    current.stop(stop)
-    current.challenge(two)
-    current.promote(two)
-    assert (two, two, stop) == (
-        current.now.champion,
-        current.now.challenger,
-        current.now.stop,
-    )
-    current.stop(None)
-    assert current.now.stop is None
 
 
 def test_the_probability_is_scikit_learns_to_sixteen_ulp(tmp_path: Path) -> None:
