@@ -120,7 +120,13 @@ def create(service: Service) -> FastAPI:
         caller = service.admit(request, Role.DECIDE)
         service.limit.take(caller.name)
         key = _key(request)
-        sent, many = applications(await service.body(request), service.settings.most_in_one_request)
+        try:
+            body = await service.body(request)
+            sent, many = applications(body, service.settings.most_in_one_request)
+        except BadRequest as error:
+            rule, request_id = problems.kind_of(error), request.state.request_id
+            await desk.aside(desk.recorder.refuse, rule, caller.name, request_id)
+            raise
         if many:
             service.limit.take(caller.name, len(sent) - 1)
         asked = Asked(sent, caller.name, request.state.request_id, key)
