@@ -16,9 +16,9 @@ from pipelines.errors import NotThere
 from pipelines.layout import Layout
 from pipelines.params import Params
 from pipelines.ports import Run, Tag, bound_tags
-from pipelines.records import Candidate, ModelVersion, Snapshot, Verdict
+from pipelines.records import Candidate, Check, ModelVersion, Snapshot, Verdict
 from pipelines.release.figures import draw
-from pipelines.typed import load_yaml, plain
+from pipelines.typed import load_yaml, plain, read_json
 
 SHOWN_REASONS = 20
 # Rows of people stay under DVC, where erasure reaches them.
@@ -73,6 +73,19 @@ def flat_metrics(path: Path) -> dict[str, float]:
         for name, value in found
         if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     }
+
+
+def check_figures(folder: Path) -> dict[str, float]:
+    """Return the single figures of every check's evidence, named ``check.<check>.<figure>``.
+
+    They are the version's own figures, such as the share of people whose reasons hold.
+    """
+    found = {}
+    for path in sorted(folder.glob("*.json")):
+        for name, value in read_json(path, Check).evidence.items():
+            if isinstance(value, (int, float)) and not isinstance(value, bool):
+                found[f"check.{path.stem}.{name}"] = float(value)
+    return found
 
 
 def _leaves(value: object, name: str) -> Iterator[tuple[str, object]]:

@@ -12,8 +12,8 @@ from pipelines.errors import IntegrityBroken
 from pipelines.layout import Layout, Model
 from pipelines.params import DecideParams
 from pipelines.ports import Tag
-from pipelines.records import Candidate, PlanProof
-from pipelines.release import plan_proof, register
+from pipelines.records import Candidate, Check, PlanProof
+from pipelines.release import plan_proof, register, shown
 from pipelines.release.version_files import VersionFiles, fetched
 from pipelines.typed import read_json
 from tests.release.versions import Bench
@@ -64,3 +64,20 @@ def test_a_candidate_with_another_reference_is_not_registered(quick: Bench, chan
 def test_a_versions_folder_names_the_proof_apart(tmp_path: Path) -> None:
     """The proof is a file of a version, for it is made when the version is."""
     assert "plan.json" == VersionFiles(tmp_path).plan_proof.name
+
+
+def test_the_figures_of_checks_are_the_versions_own(tmp_path: Path) -> None:
+    """Single numbers of a check's evidence are shown with the version; lists and names are not."""
+    evidence = {"share": 0.98, "people": 81, "named": {"debt": 3}, "champion_id": "c", "ok": True}
+    Check(
+        name="faithfulness",
+        outcome="pass",
+        observed="",
+        expected="",
+        candidate_id="c",
+        split_id="s",
+        policy_sha256="p",
+        evidence=evidence,
+    ).write(tmp_path / "faithfulness.json")
+    expected = {"check.faithfulness.share": 0.98, "check.faithfulness.people": 81.0}
+    assert expected == shown.check_figures(tmp_path)
