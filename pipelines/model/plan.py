@@ -186,8 +186,7 @@ def number(value: Value) -> float:
 def _key(category: Category, value: Value) -> Value:
     if value is None or category.text:
         return value
-    found = number(value)
-    return None if math.isnan(found) else found
+    return number(value)
 
 
 def _hexes(values: Iterable[float]) -> list[str]:

@@ -71,6 +71,18 @@ def _scaled_otherwise(model: Pipeline) -> Pipeline:
     return model
 
 
+def _not_centred(model: Pipeline) -> Pipeline:
+    numbers = model.named_steps["columns"].named_transformers_["numbers"]
+    numbers.named_steps["scale"].with_mean = False
+    return model
+
+
+def _not_scaled(model: Pipeline) -> Pipeline:
+    numbers = model.named_steps["columns"].named_transformers_["numbers"]
+    numbers.named_steps["scale"].with_std = False
+    return model
+
+
 def _infinite(model: Pipeline) -> Pipeline:
     model.named_steps["estimator"].coef_[0, 0] = np.inf
     return model
@@ -86,7 +98,17 @@ def _narrower(model: Pipeline) -> Pipeline:
     return model
 
 
-@pytest.mark.parametrize("change", [_scaled_otherwise, _infinite, _one_more_step, _narrower])
+CHANGES = (
+    _scaled_otherwise,
+    _not_centred,
+    _not_scaled,
+    _infinite,
+    _one_more_step,
+    _narrower,
+)
+
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_another_pipeline_has_no_plan(change: object) -> None:
     """Whatever the compiler does not know to the last step is refused, never guessed."""
     changed = change(copy.deepcopy(made("linear").trained.model))  # type: ignore[operator]

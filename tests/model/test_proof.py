@@ -107,8 +107,9 @@ def test_a_pipeline_without_a_plan_is_said() -> None:
 
 def test_nothing_compared_is_nothing_proven() -> None:
     """Without rows there is no proof."""
-    record = proof.prove(made("linear").trained.model, "linear", "m", [])
-    assert (False, 0) == (record.proven, record.rows)
+    for frames in ([], [people().iloc[:0]]):
+        record = proof.prove(made("linear").trained.model, "linear", "m", frames)
+        assert (False, 0) == (record.proven, record.rows)
 
 
 def test_minus_zero_is_not_zero() -> None:

@@ -73,6 +73,8 @@ def measure(case: Case) -> tuple[list[Told], list[Moved], float]:
     explainer, members = _compared_with(case, model)
     frame = case.rows(TEST)
     refused = np.flatnonzero(score.margins(model, frame, candidate.margin) < approve_from)
+    if not len(refused):
+        return [], [], approve_from
     if len(refused) > MOST_PEOPLE:
         refused = refused[np.arange(MOST_PEOPLE) * len(refused) // MOST_PEOPLE]
     applicants = frame.iloc[refused][list(candidate.features)]
@@ -91,8 +93,6 @@ def measure(case: Case) -> tuple[list[Told], list[Moved], float]:
     following = with_members(applicants, members, [each.following for each in people])
     after = [
         np.concatenate([margins(set_).reshape(-1, len(members)).mean(axis=1) for set_ in frames])
-        if people
-        else np.zeros(0)
         for frames in (named, following)
     ]
     return people, [Moved(*each) for each in zip(before, *after, strict=True)], approve_from

@@ -9,6 +9,7 @@ import msgspec
 import pandas as pd
 import pytest
 
+from pipelines.canonical import sha256_file
 from pipelines.errors import IntegrityBroken, NotThere
 from pipelines.layout import Model, State
 from pipelines.model import evaluate, train
@@ -45,6 +46,11 @@ def test_reasons_hold_when_setting_them_does_what_they_claim(
 ) -> None:
     """The margin rises by at least the part of the claim, and more than by the next columns."""
     assert expected == faithfulness.holds(each, moved, 0.5)
+
+
+def test_a_margin_that_does_not_rise_is_never_enough() -> None:
+    """Not even for a pack that asks for no part of what is claimed."""
+    assert not faithfulness.holds(person(), Moved(-1.0, -1.0, -1.5), 0.0)
 
 
 @pytest.mark.parametrize(
@@ -132,6 +138,25 @@ def test_a_forests_reasons_are_judged_too(tmp_path: Path) -> None:
     old = "estimator: logistic_regression\n    hyperparameters: {C: 1.0, max_iter: 5000}"
     made = changed(tmp_path, old, settings)
     assert "pass" == faithfulness.judge(made.case, LIMITS).outcome
+
+
+def test_of_nobody_nothing_can_be_said(tmp_path: Path) -> None:
+    """Where nobody of the test part is refused, there are no reasons to judge."""
+    made = changed(tmp_path, "seed: 7", "seed: 7")
+    record = Model(made.layout.candidate).record
+    low = msgspec.structs.replace(made.candidate, threshold=(-1e9).hex())
+    members = _reasons.reference.make(
+        _reasons.store.load(Model(made.layout.candidate).model, low.model_sha256),
+        "linear",
+        made.case.rows("train"),
+        -1e9,
+        made.params.decide.reference,
+    )
+    assert members is not None
+    members.write(Model(made.layout.candidate).reference)
+    sha256 = sha256_file(Model(made.layout.candidate).reference)
+    msgspec.structs.replace(low, reference_sha256=sha256).write(record)
+    assert "not-enough-data" == faithfulness.judge(made.case, LIMITS).outcome
 
 
 def test_reasons_that_are_not_the_real_ones_fail(
