@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -111,22 +111,19 @@ def _json(value: object, status: int = 200, kind: str = "application/json") -> R
     return Response(answers.encode(value), status_code=status, media_type=kind)
 
 
-def create(service: Service) -> FastAPI:
-    """Return the application."""
-    app = FastAPI(title="Clew decisions", version="1", docs_url=None, redoc_url=None)
-    desk = service.desk
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """What each route does."""
 
-    async def decide(request: Request) -> Response:
+    service: Service
+
+    async def decide(self, request: Request) -> Response:
+        """Answer one application or a list of them."""
+        service, desk = self.service, self.service.desk
         caller = service.admit(request, Role.DECIDE)
         service.limit.take(caller.name)
         key = _key(request)
-        try:
-            body = await service.body(request)
-            sent, many = applications(body, service.settings.most_in_one_request)
-        except BadRequest as error:
-            rule, request_id = problems.kind_of(error), request.state.request_id
-            await desk.aside(desk.recorder.refuse, rule, caller.name, request_id)
-            raise
+        sent, many = await self._sent(request, caller)
         if many:
             service.limit.take(caller.name, len(sent) - 1)
         asked = Asked(sent, caller.name, request.state.request_id, key)
@@ -137,37 +134,60 @@ def create(service: Service) -> FastAPI:
             return _json(found[0], REFUSED, problems.MEDIA_TYPE)
         return _json(found[0])
 
-    async def look(request: Request, decision_id: str) -> Response:
-        caller = service.admit(request, Role.READ, Role.AUDIT)
-        service.limit.take(caller.name)
-        number = as_number(decision_id)
-        look_at = desk.recorder.look
-        found = await desk.aside(look_at, number, caller.name, request.state.request_id)
+    async def _sent(self, request: Request, caller: ApiKey) -> tuple[Sequence[bytes], bool]:
+        """Return the applications of a request; one that holds none is recorded and refused."""
+        try:
+            body = await self.service.body(request)
+            return applications(body, self.service.settings.most_in_one_request)
+        except BadRequest as error:
+            rule, request_id = problems.kind_of(error), request.state.request_id
+            desk = self.service.desk
+            await desk.aside(desk.recorder.refuse, rule, caller.name, request_id)
+            raise
+
+    async def look(self, request: Request, decision_id: str) -> Response:
+        """Answer a recorded decision."""
+        caller = self.service.admit(request, Role.READ, Role.AUDIT)
+        self.service.limit.take(caller.name)
+        number, desk = as_number(decision_id), self.service.desk
+        look = desk.recorder.look
+        found = await desk.aside(look, number, caller.name, request.state.request_id)
         return _json(answers.whole(found))
 
-    async def throw(request: Request) -> Response:
-        service.admit(request, Role.ADMIN)
-        word = _word(await service.body(request))
-        act = stop if request.url.path.endswith("stop") else resume
-        ledger = desk.recorder.ledger
-        number = await desk.aside(act, desk.switch, ledger, word.person, word.reason)
-        return _json({"stopped": act is stop, "recorded": number})
+    async def stop(self, request: Request) -> Response:
+        """Refer everything."""
+        return _json({"stopped": True, "recorded": await self._throw(request, stop)})
 
-    async def health() -> Response:
-        found = await desk.aside(desk.health)
+    async def resume(self, request: Request) -> Response:
+        """Decide again."""
+        return _json({"stopped": False, "recorded": await self._throw(request, resume)})
+
+    async def _throw(self, request: Request, act: Callable[..., str]) -> str:
+        self.service.admit(request, Role.ADMIN)
+        word, desk = _word(await self.service.body(request)), self.service.desk
+        return await desk.aside(act, desk.switch, desk.recorder.ledger, word.person, word.reason)
+
+    async def health(self) -> Response:
+        """Answer what decides, and what is wrong."""
+        found = await self.service.desk.aside(self.service.desk.health)
         return _json(found, 200 if found["decides"] else 503)
+
+
+def create(service: Service) -> FastAPI:
+    """Return the application."""
+    app = FastAPI(title="Clew decisions", version="1", docs_url=None, redoc_url=None)
+    routes, described = Routes(service), describe.operations()
 
     async def page() -> Response:
         return HTMLResponse(describe.page(app.openapi()), headers=describe.PAGE_HEADERS)
 
-    described = describe.operations()
-    app.post("/v1/decisions", **described["decide"])(decide)
-    app.get("/v1/decisions/{decision_id}", **described["look"])(look)
-    app.post("/v1/stop", **described["stop"])(throw)
-    app.post("/v1/resume", **described["resume"])(throw)
-    app.get("/v1/health", **described["health"])(health)
+    app.post("/v1/decisions", **described["decide"])(routes.decide)
+    app.get("/v1/decisions/{decision_id}", **described["look"])(routes.look)
+    app.post("/v1/stop", **described["stop"])(routes.stop)
+    app.post("/v1/resume", **described["resume"])(routes.resume)
+    app.get("/v1/health", **described["health"])(routes.health)
     app.get("/docs", include_in_schema=False)(page)
-    app.openapi = lambda: describe.document(app, desk)  # type: ignore[method-assign]
+    app.openapi = lambda: describe.document(app, service.desk)  # type: ignore[method-assign]
     app.add_exception_handler(ClewError, _told)
     app.add_exception_handler(HTTPException, _not_found)
     app.add_middleware(Edge)
