@@ -18,7 +18,7 @@ up: setup  ## Airflow, MLflow and the reports, until Ctrl-C
 	$(BIN)/clew up
 
 test: setup-dev lint  ## lint, types, layers and all tests
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 lint: setup-dev
 	$(BIN)/ruff check .

@@ -116,7 +116,7 @@ def test_every_thread_of_a_version_is_a_tag_in_mlflow(played: Played) -> None:
     assert set() == needed - set(version.tags)
     commit = version.tags[Tag.COMMIT.value]
     found = client.search_model_versions(f"tags.`{Tag.COMMIT.value}` = '{commit}'")
-    assert ["1"] == [each.version for each in found if each.name == MODEL]
+    assert ["1"] == [str(each.version) for each in found if each.name == MODEL]
     blocked = client.search_runs(
         [each.experiment_id for each in client.search_experiments()],
         f"tags.`{Tag.VERDICT.value}` = 'blocked'",
