@@ -195,6 +195,15 @@ def test_a_reference_of_other_people_is_refused(tmp_path: Path) -> None:
         faithfulness.judge(made.case, LIMITS)
 
 
+def test_a_reference_that_the_candidate_does_not_name_is_refused(tmp_path: Path) -> None:
+    """The right content under another digest is not the file that was bound to the candidate."""
+    made = changed(tmp_path, "seed: 7", "seed: 7")
+    files = Model(made.layout.candidate)
+    files.reference.write_bytes(files.reference.read_bytes() + b"\n")
+    with pytest.raises(IntegrityBroken):
+        faithfulness.judge(made.case, LIMITS)
+
+
 def test_a_candidate_without_a_reference_gives_no_reasons(tmp_path: Path) -> None:
     """Nothing to compare with is an error, and that blocks."""
     made = changed(tmp_path, "seed: 7", "seed: 7")
