@@ -25,6 +25,7 @@ from tests.decisions import versions
 from tests.decisions.desks import CALL, ORIGIN, decided
 from tests.ledger.conftest import cluster, place
 from tests.ledger.places import Place, SqlitePlace
+from tests.system import require
 
 __all__ = ["cluster", "place"]
 ROOT = Path(__file__).parents[2]
@@ -221,8 +222,8 @@ def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build a library that lets one call fail with one error on one file."""
     library = tmp_path_factory.mktemp("shim") / "failing_disk.so"
     compiler = shutil.which("gcc") or shutil.which("cc")
-    assert compiler is not None, "no C compiler: apt-get install -y gcc libc6-dev"
-    command = [compiler, "-shared", "-fPIC", "-O1", "-o", str(library), str(SHIM), "-ldl"]
+    require(compiler, "gcc libc6-dev")
+    command = [str(compiler), "-shared", "-fPIC", "-O1", "-o", str(library), str(SHIM), "-ldl"]
     subprocess.run(command, check=True)
     return library
 

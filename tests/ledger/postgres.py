@@ -9,16 +9,16 @@ import socket
 import subprocess
 from pathlib import Path
 
-MISSING = "no PostgreSQL server binaries: apt-get install -y postgresql"
+from tests.system import require
+
 OPTIONS = "-c max_connections=80 -c shared_buffers=32MB -c autovacuum=off -c max_wal_size=256MB"
 
 
 def binaries() -> Path:
-    """Return the folder of the newest installed server's programs; a failed test without one."""
+    """Return the folder of the newest installed server's programs."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=version)
     alone = shutil.which("initdb")
-    if not found and alone is None:
-        raise AssertionError(MISSING)
+    require(found or alone, "postgresql")
     return found[-1].parent if found else Path(str(alone)).resolve().parent
 
 

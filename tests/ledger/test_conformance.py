@@ -1,7 +1,7 @@
 """Verifiers written by other people, in other languages, agree with what the ledger writes.
 
 Go's ``x/mod/sumdb`` comes from Debian (``apt-get install golang-go golang-golang-x-mod-dev``),
-``@sigstore/verify`` from npm at a pinned version. A missing tool is a failed test with its
+``@sigstore/verify`` from npm at a pinned version. A missing tool is told with its
 command, never a skipped one.
 """
 
@@ -23,6 +23,7 @@ from pipelines.ledger.group import Receipt
 from pipelines.ledger.log import Ledger
 from pipelines.ledger.note import opened
 from tests.ledger.places import SqlitePlace, draft
+from tests.system import require
 
 pytestmark = pytest.mark.conformance
 PROGRAMS = Path(__file__).with_name("conformance")
@@ -76,10 +77,8 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Ledger, list[Rec
 
 @pytest.fixture(scope="module")
 def go(tmp_path_factory: pytest.TempPathFactory) -> Check:
-    missing = "apt-get install -y --no-install-recommends golang-go golang-golang-x-mod-dev"
     packages = GO_PACKAGES / "src" / "golang.org" / "x" / "mod" / "sumdb" / "tlog"
-    assert shutil.which("go") is not None, missing
-    assert packages.is_dir(), missing
+    require(shutil.which("go") and packages.is_dir(), "golang-go golang-golang-x-mod-dev")
     folder = tmp_path_factory.mktemp("go")
     environment = {**os.environ, "GO111MODULE": "off", "GOPATH": str(GO_PACKAGES)}
     environment |= {"GOCACHE": str(folder / "cache"), "GOFLAGS": ""}
@@ -91,7 +90,7 @@ def go(tmp_path_factory: pytest.TempPathFactory) -> Check:
 
 @pytest.fixture(scope="module")
 def npm(tmp_path_factory: pytest.TempPathFactory) -> Check:
-    assert shutil.which("npm") is not None, "apt-get install -y nodejs npm"
+    require(shutil.which("npm"), "nodejs npm")
     folder = tmp_path_factory.mktemp("npm")
     command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", SIGSTORE]
     subprocess.run(command, cwd=folder, check=True, capture_output=True)

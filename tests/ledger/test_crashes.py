@@ -21,6 +21,7 @@ from pipelines.ledger.bundle import copy_log
 from pipelines.ledger.note import Checkpoint, Verifier, opened
 from tests.ledger.places import Place, PostgresPlace, SqlitePlace, draft
 from tests.ledger.postgres import Cluster
+from tests.system import require
 
 ROOT = Path(__file__).parents[2]
 KILLS = int(os.environ.get("CLEW_KILLS", "10"))
@@ -165,8 +166,8 @@ def test_a_server_that_comes_back(own_server: PostgresPlace) -> None:
 def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
     library = tmp_path_factory.mktemp("shim") / "failing_disk.so"
     compiler = shutil.which("gcc") or shutil.which("cc")
-    assert compiler is not None, "no C compiler: apt-get install -y gcc libc6-dev"
-    command = [compiler, "-shared", "-fPIC", "-O1", "-o", str(library), str(SHIM), "-ldl"]
+    require(compiler, "gcc libc6-dev")
+    command = [str(compiler), "-shared", "-fPIC", "-O1", "-o", str(library), str(SHIM), "-ldl"]
     subprocess.run(command, check=True)
     return library
 

@@ -18,6 +18,7 @@ from pipelines.errors import IntegrityBroken
 from pipelines.records import Check, Outcome
 from pipelines.release import reports
 from pipelines.release.checks._case import Bars, Finding, Line, Table
+from tests.system import require
 
 EVIL = "</script><script>document.title='XSS'</script><img src=x onerror=document.title='XSS'>"
 CHROMIUM = shutil.which("chromium")
@@ -159,9 +160,9 @@ def test_the_same_numbers_give_the_same_result_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.e2e
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 def test_a_browser_runs_no_script_out_of_a_category(tmp_path: Path) -> None:
     """In a real browser the planted script does not run, and its text is shown as text."""
+    require(CHROMIUM, "chromium")
     written(tmp_path, finding(EVIL), check(said=EVIL))
     done = subprocess.run(
         [
