@@ -19,9 +19,11 @@ from pipelines.errors import IntegrityBroken
 from pipelines.records import Check, Outcome
 from pipelines.release.checks._case import Bars, Finding, Line, Table
 
-# Evidently writes text raw into a <script>. "<" travels as two characters that no text has, which
-# JSON writes as escapes, and comes out as the JSON escape of "<".
+# Evidently writes text raw into a <script>. "<" travels as two characters that are none (a text
+# that has the first gets the mark for an unknown one), which JSON writes as escapes, and comes out
+# as the JSON escape of "<".
 STANDS_FOR_LESS = "\ufdd0\ufdd1"
+UNKNOWN = "\ufffd"
 IN_JSON = "\\ufdd0\\ufdd1"
 LESS_IN_JSON = "\\u003c"
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC).replace(tzinfo=None)
@@ -67,7 +69,7 @@ def stated(finding: Finding) -> tuple[Line, ...]:
 
 def protected(text: str) -> str:
     """Return text without the character that could end a script."""
-    return text.replace("<", STANDS_FOR_LESS)
+    return text.replace(STANDS_FOR_LESS[0], UNKNOWN).replace("<", STANDS_FOR_LESS)
 
 
 def unprotected(written: str) -> str:

@@ -1,8 +1,8 @@
 """Verifiers written by other people, in other languages, agree with what the ledger writes.
 
 Go's ``x/mod/sumdb`` comes from Debian (``apt-get install golang-go golang-golang-x-mod-dev``),
-``@sigstore/verify`` from npm at a pinned version. A missing tool is told with its
-command, never a skipped one.
+``@sigstore/verify`` from npm at a pinned version. Where a tool is missing the
+test is skipped by name, and fails under CI.
 """
 
 from __future__ import annotations
