@@ -55,6 +55,11 @@ def test_the_parameters_here_can_be_read(path: Path) -> None:
         ("data.chunk_rows", 0, "data.chunk_rows"),
         ("evaluate.bootstrap_samples", 0, "evaluate.bootstrap_samples"),
         ("candidates.fair.approval_rate", 2.0, "candidates.fair.approval_rate"),
+        ("decide.holdout_share", 1.1, "decide.holdout_share"),
+        ("decide.refer_band", -0.1, "decide.refer_band"),
+        ("decide.reference.size", 9, "decide.reference.size"),
+        ("decide.max_reasons", 0, "decide.max_reasons"),
+        ("decide.reference.population", "approved", "decide.reference.population"),
     ],
 )
 def test_a_wrong_parameter_is_refused(tmp_path: Path, place: str, value: object, told: str) -> None:
@@ -84,9 +89,16 @@ def test_a_run_may_choose_nothing_else(changes: dict[str, str]) -> None:
 
 
 def test_a_verdict_depends_on_what_is_judged(tmp_path: Path) -> None:
-    """Changing a schedule leaves the digest of what was judged; changing the recipe does not."""
+    """Changing a schedule or the service leaves the digest of what was judged.
+
+    Changing the recipe, or whom reasons compare with, does not.
+    """
     before = params.read(FILES[0]).judged_sha256
     schedule = params.read(changed(tmp_path, "schedules.train_model", "5 4 * * 1"))
     assert before == schedule.judged_sha256
     recipe = params.read(changed(tmp_path, "candidates.fair.approval_rate", 0.5))
     assert before != recipe.judged_sha256
+    service = params.read(changed(tmp_path, "decide.holdout_share", 0.5))
+    assert before == service.judged_sha256
+    compared = params.read(changed(tmp_path, "decide.reference.population", "all"))
+    assert before != compared.judged_sha256
