@@ -8,12 +8,17 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from pipelines import quiet
 from pipelines.layout import HOME_VARIABLE, State
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# No test is timed, and a run that decides about landing draws the same examples each time.
+settings.register_profile("own", deadline=None)
+settings.register_profile("landing", deadline=None, derandomize=True, database=None)
+settings.load_profile("landing" if os.environ.get("CI") else "own")
 os.environ.update(quiet.TELEMETRY_OFF | quiet.ONE_THREAD)
 
 
