@@ -206,8 +206,9 @@ def _whole(contract: Contract, file: str) -> None:
     for role, low, high in (("subject", 1, 1), ("target", 1, 1), ("event_time", 0, 1)):
         count = len(contract.by_role(role))  # type: ignore[arg-type]
         if not low <= count <= high:
+            wanted = low if low == high else f"{low} or {high}"
             raise BadRequest(
-                f"a contract has {low if low == high else f'{low} or {high}'} column of role {role}",
+                f"a contract has {wanted} column of role {role}",
                 where=file,
                 observed=count,
             )
