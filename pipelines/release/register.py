@@ -123,7 +123,7 @@ def entry(
         tags=shown.tags(run, verdict, candidate, data_md5) | plan_proof.tags(proof),
         params=shown.flat_params(params),
         metrics=shown.flat_metrics(EvaluationFiles(layout.evaluation).metrics)
-        | shown.check_figures(layout.checks),
+        | shown.check_figures(layout.checks, verdict.checks),
         folders=shown.folders(layout, folder / "shown"),
         dataset=shown.dataset(contract, snapshot, run, data_md5),
         inputs=shown.inputs(contract, candidate.features),

@@ -7,7 +7,7 @@ import json
 import math
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pipelines import flow
@@ -75,16 +75,16 @@ def flat_metrics(path: Path) -> dict[str, float]:
     }
 
 
-def check_figures(folder: Path) -> dict[str, float]:
-    """Return the single figures of every check's evidence, named ``check.<check>.<figure>``.
+def check_figures(folder: Path, names: Iterable[str]) -> dict[str, float]:
+    """Return the single figures of these checks' evidence, named ``check.<check>.<figure>``.
 
     They are the version's own figures, such as the share of people whose reasons hold.
     """
     found = {}
-    for path in sorted(folder.glob("*.json")):
-        for name, value in read_json(path, Check).evidence.items():
+    for check in sorted(names):
+        for name, value in read_json(folder / f"{check}.json", Check).evidence.items():
             if isinstance(value, (int, float)) and not isinstance(value, bool):
-                found[f"check.{path.stem}.{name}"] = float(value)
+                found[f"check.{check}.{name}"] = float(value)
     return found
 
 

@@ -63,6 +63,8 @@ def play(
         found.append(_judged(repository, state, name, trained))
         _say(found[-1], tell)
         if found[-1].verdict.passed:
+            if trained.state != "success":
+                raise _red(engineer, trained)
             _promote(engineer, state, tell)
     if not any(each.verdict.passed for each in found):
         raise GateRefused("no candidate passed", observed=", ".join(candidates))

@@ -18,6 +18,7 @@ from pipelines.errors import DataRefused
 from pipelines.layout import State
 from tests.conftest import ROOT, git
 
+STEP = [sys.executable, "-m", "pipelines.cli", "task", "step", "validate"]
 LAND = ROOT / "examples" / "boston_mortgages" / "land.py"
 
 
@@ -81,9 +82,8 @@ def test_refused_data_are_kept_before_the_run_stops(
 def test_a_killed_step_is_done_by_the_next_try(scratch: Path, state: State, landed: Path) -> None:
     """A worker killed in the middle leaves the run where it was; the next try adds one commit."""
     commit = ingested(scratch, state, "r1")
-    words = ["task", "step", "validate", "--run-id", "r1", "--commit", commit]
     process = subprocess.Popen(
-        [sys.executable, "-m", "pipelines.cli", *words],
+        [*STEP, "--run-id", "r1", "--commit", commit],
         cwd=scratch,
         env=os.environ | {"PYTHONPATH": str(scratch)},
         stdout=subprocess.DEVNULL,
@@ -107,18 +107,7 @@ def test_two_runs_go_side_by_side(scratch: Path, state: State, landed: Path) -> 
     commits = {name: ingested(scratch, state, name) for name in ("r1", "r2")}
     processes = [
         subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "pipelines.cli",
-                "task",
-                "step",
-                "validate",
-                "--run-id",
-                name,
-                "--commit",
-                commit,
-            ],
+            [*STEP, "--run-id", name, "--commit", commit],
             cwd=scratch,
             env=os.environ | {"PYTHONPATH": str(scratch)},
             stdout=subprocess.DEVNULL,
