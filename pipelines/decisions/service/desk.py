@@ -63,7 +63,9 @@ class Desk:
         self._holdout = Holdout(holdout_share, recorder.ledger.keys.ref("draw of the holdout"))
         self._trouble: Trouble | None = None
         self._contest = contest
-        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="decide")
+        # One thread decides: more would only hand Python's lock around among themselves.
+        self._decider = ThreadPoolExecutor(1, thread_name_prefix="decide")
+        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="aside")
 
     async def decide(self, asked: Asked) -> list[Recorded]:
         """Return a sealed decision for each application. Raises Unavailable: none is given out.
@@ -71,7 +73,8 @@ class Desk:
         All of them are decided by the one model that stood when the request came in.
         """
         try:
-            taken = await self.aside(self._take, asked)
+            loop = asyncio.get_running_loop()
+            taken = await loop.run_in_executor(self._decider, self._take, asked)
             found = [
                 await self._sealed(*each) for each in zip(taken, asked.applications, strict=True)
             ]
@@ -146,6 +149,7 @@ class Desk:
 
     def close(self) -> None:
         """Let the threads end."""
+        self._decider.shutdown()
         self._pool.shutdown()
 
 
