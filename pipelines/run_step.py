@@ -36,7 +36,7 @@ def run(name: str, context: Context, **arguments: object) -> Any:  # noqa: ANN40
         if step.environment == "model":
             return _in_model_environment(step, context)
         record = _call(step, context, arguments)
-        watched.result(record)
+        watched.result(getattr(record, "promotion", record))
         return record
 
 

@@ -35,9 +35,11 @@ class Played:
         self.state.environments.symlink_to(shared)
         (self.clone / "README.md").write_text("not committed")
         self.before = self.checkout()
+        self.said = ""
         self.clew("init")
         words = ["--land", LAND, "--candidate", "naive", "--candidate", "fair", "--no-serve"]
         self.printed = self.clew("demo", *words)
+        self.told = self.said
 
     def checkout(self) -> tuple[str, str]:
         """Return what the user's checkout holds."""
@@ -57,6 +59,7 @@ class Played:
             check=False,
         )
         assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+        self.said = done.stderr
         return done.stdout
 
     def clew(self, *words: str) -> str:
@@ -141,7 +144,7 @@ def test_a_run_comes_back_by_its_commit_and_dvc_pull(played: Played, tmp_path: P
     )
     played.run("dvc", "pull", "--quiet", cwd=clone)
     verdict = read_json(Layout(clone).verdict, Verdict)
-    assert (False, ["bias"]) == (
+    assert (False, ["bias", "faithfulness"]) == (
         verdict.passed,
         [name for name, outcome in verdict.outcomes.items() if outcome == "fail"],
     )
@@ -194,6 +197,17 @@ def test_lineage_leads_from_the_version_to_the_landed_file(played: Played) -> No
         "register",
         "promote",
     } <= steps
+
+
+def test_decisions_were_recorded_and_an_edit_was_caught(played: Played) -> None:
+    """200 applications were decided on the record; the log verifies, its edited copy does not."""
+    lines = (played.state.home / "demo" / "decisions.jsonl").read_text().splitlines()
+    decided = [json.loads(line)["decision"] for line in lines]
+    assert 200 == len(decided)
+    assert {"approve", "decline"} <= set(decided)
+    assert "fine" in played.clew("verify")
+    assert "tampered" in played.told
+    assert "exit 1" in played.told
 
 
 def test_undo_refuses_when_there_is_nothing_to_go_back_to(played: Played) -> None:
