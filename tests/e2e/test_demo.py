@@ -206,7 +206,7 @@ def test_decisions_were_recorded_and_an_edit_was_caught(played: Played) -> None:
     assert 200 == len(decided)
     assert {"approve", "decline"} <= set(decided)
     assert "fine" in played.clew("verify")
-    assert "tampered" in played.told
+    assert "TAMPERED" in played.told
     assert "exit 1" in played.told
 
 
