@@ -74,14 +74,22 @@ def _in_model_environment(step: flow.Step, context: Context) -> None:
         raise _Told(step.name, done.returncode)
 
 
-class _Told(ClewError):
-    """The step's own process has printed what is wrong; only its exit code is handed on."""
+class StepFailed(ClewError):
+    """A step's process failed and has said why; its exit code is handed on."""
 
     def __init__(self, name: str, code: int) -> None:
         kind = by_exit_code(code)
-        super().__init__(f"the step {name} ended with exit code {code} ({kind.__name__})")
+        super().__init__(
+            f"the step {name} failed",
+            observed=f"exit code {code} ({kind.__name__})",
+            hint="read the message of the step above",
+        )
         self.exit_code = code  # type: ignore[misc]
         self.retryable = kind.retryable  # type: ignore[misc]
+
+
+class _Told(StepFailed):
+    """The step's own process has printed what is wrong; only its exit code is handed on."""
 
     def __str__(self) -> str:
         return ""

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
+
+SHIM = Path(__file__).parent / "ledger" / "failing_disk.c"
 
 
 def require(found: object, package: str) -> None:
@@ -15,3 +20,13 @@ def require(found: object, package: str) -> None:
     if os.environ.get("CI"):
         pytest.fail(text)
     pytest.skip(text)
+
+
+def failing_disk(folder: Path) -> Path:
+    """Build a library that lets one call fail with one error on one file; return it."""
+    library = folder / "failing_disk.so"
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    require(compiler, "gcc libc6-dev")
+    command = [str(compiler), "-shared", "-fPIC", "-O1", "-o", str(library), str(SHIM), "-ldl"]
+    subprocess.run(command, check=True)
+    return library

@@ -11,27 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import quiet
-from pipelines.errors import ClewError, Unavailable, by_exit_code
+from pipelines.errors import Unavailable
 from pipelines.layout import State
-from pipelines.run_step import MARK_VARIABLE
+from pipelines.run_step import MARK_VARIABLE, StepFailed
 from pipelines.typed import load_yaml
 
 REMOTE = "clew"
 REMOTE_VARIABLE = "CLEW_DVC_REMOTE"
-
-
-class StepFailed(ClewError):
-    """A step's process failed and has said why; its exit code is handed on."""
-
-    def __init__(self, name: str, code: int) -> None:
-        kind = by_exit_code(code)
-        super().__init__(
-            f"the step {name} failed",
-            observed=f"exit code {code} ({kind.__name__})",
-            hint="read the message of the step above",
-        )
-        self.exit_code = code  # type: ignore[misc]
-        self.retryable = kind.retryable  # type: ignore[misc]
 
 
 @dataclass(frozen=True, slots=True)

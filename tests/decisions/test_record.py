@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -25,11 +24,10 @@ from tests.decisions import versions
 from tests.decisions.desks import CALL, ORIGIN, decided
 from tests.ledger.conftest import cluster, place
 from tests.ledger.places import Place, SqlitePlace
-from tests.system import require
+from tests.system import failing_disk
 
 __all__ = ["cluster", "place"]
 ROOT = Path(__file__).parents[2]
-SHIM = ROOT / "tests" / "ledger" / "failing_disk.c"
 SEVEN = versions.application()
 
 
@@ -220,12 +218,7 @@ def test_a_locked_database_gives_no_decision_and_loses_none(
 @pytest.fixture(scope="module")
 def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build a library that lets one call fail with one error on one file."""
-    library = tmp_path_factory.mktemp("shim") / "failing_disk.so"
-    compiler = shutil.which("gcc") or shutil.which("cc")
-    require(compiler, "gcc libc6-dev")
-    command = [str(compiler), "-shared", "-fPIC", "-O1", "-o", str(library), str(SHIM), "-ldl"]
-    subprocess.run(command, check=True)
-    return library
+    return failing_disk(tmp_path_factory.mktemp("shim"))
 
 
 def start(folder: Path, **environment: str) -> subprocess.Popen[bytes]:

@@ -21,11 +21,10 @@ from pipelines.ledger.bundle import copy_log
 from pipelines.ledger.note import Checkpoint, Verifier, opened
 from tests.ledger.places import Place, PostgresPlace, SqlitePlace, draft
 from tests.ledger.postgres import Cluster
-from tests.system import require
+from tests.system import failing_disk
 
 ROOT = Path(__file__).parents[2]
 KILLS = int(os.environ.get("CLEW_KILLS", "10"))
-SHIM = Path(__file__).with_name("failing_disk.c")
 
 
 class Writer:
@@ -164,12 +163,7 @@ def test_a_server_that_comes_back(own_server: PostgresPlace) -> None:
 
 @pytest.fixture(scope="session")
 def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    library = tmp_path_factory.mktemp("shim") / "failing_disk.so"
-    compiler = shutil.which("gcc") or shutil.which("cc")
-    require(compiler, "gcc libc6-dev")
-    command = [str(compiler), "-shared", "-fPIC", "-O1", "-o", str(library), str(SHIM), "-ldl"]
-    subprocess.run(command, check=True)
-    return library
+    return failing_disk(tmp_path_factory.mktemp("shim"))
 
 
 @pytest.mark.parametrize(
