@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -15,6 +16,7 @@ from pipelines.ledger.proof import Proof
 from pipelines.ledger.store import Stopped
 from pipelines.ledger.tree import Growth
 
+LOG = logging.getLogger("clew.ledger")
 LARGEST_GROUP: Final = 1024
 MOST_WAITING_GROUPS: Final = 16
 SEAL_SECONDS: Final = 30.0
@@ -42,7 +44,8 @@ class Group:
         self.sealed: list[Sealed] = []
         self.outcomes: dict[int, Receipt | ClewError] = {}
         self.done = threading.Event()
-        self.watchers: list[Callable[[], None]] = []
+        self._watchers: list[Callable[[], None]] = []
+        self._lock = threading.Lock()
 
     def open_places(self) -> list[int]:
         """Return the places of entries of which nothing has come yet."""
@@ -52,11 +55,23 @@ class Group:
         """Give these places an error."""
         self.outcomes.update((place, error) for place in places)
 
+    def watch(self, call: Callable[[], None]) -> None:
+        """Have `call` called once: when the group is done, or here if it is."""
+        with self._lock:
+            if not self.done.is_set():
+                self._watchers.append(call)
+                return
+        call()
+
     def finish(self) -> None:
-        """Wake everybody who waits."""
-        self.done.set()
-        for watcher in self.watchers:
-            watcher()
+        """Wake everybody who waits. One who is gone, or fails, keeps nobody else waiting."""
+        with self._lock:
+            self.done.set()
+        for watcher in self._watchers:
+            try:
+                watcher()
+            except Exception as error:  # noqa: BLE001 - the writer's thread must go on
+                LOG.warning("a caller could not be woken: %s", type(error).__name__)
 
 
 class Ticket:
@@ -79,10 +94,8 @@ class Ticket:
         return outcome
 
     def when_done(self, call: Callable[[], None]) -> None:
-        """Have `call` called at least once, in the writer's thread or here, when it is done."""
-        self._group.watchers.append(call)
-        if self._group.done.is_set():
-            call()
+        """Have `call` called once, in the writer's thread or here, when it is done."""
+        self._group.watch(call)
 
 
 class GroupWriter:

@@ -269,6 +269,11 @@ def test_a_broken_or_missing_switch_counts_as_stopped(bench: Bench) -> None:
 # The model in force
 
 
+def first_version(answer: Any) -> str:
+    version: str = answer.json()[0]["model"]["version"]
+    return version
+
+
 def test_a_promotion_swaps_the_model_and_records_name_the_one_that_scored(bench: Bench) -> None:
     """While requests run the model changes; none fails, and no list has answers of two."""
     client, seen, end = bench.client(burst=10**6), [], threading.Event()
@@ -284,11 +289,11 @@ def test_a_promotion_swaps_the_model_and_records_name_the_one_that_scored(bench:
         wait_for(lambda: len(seen) >= 3)
         desks.promote(bench.registry, "2")
         bench.watch.refresh()
-        wait_for(lambda: "2" == seen[-1].json()[0]["model"]["version"])
+        wait_for(lambda: 200 != seen[-1].status_code or "2" == first_version(seen[-1]))
     finally:
         end.set()
         thread.join()
-    assert {200} == {each.status_code for each in seen}
+    assert [] == [each.text for each in seen if each.status_code != 200]
     scored: dict[str, set[str]] = {}
     for answer in seen:
         assert 1 == len({each["model"]["version"] for each in answer.json()})

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
 from pipelines.errors import BadRequest, IntegrityBroken, NotThere, Unavailable
 from pipelines.ledger import tree
 from pipelines.ledger.entry import Body, Draft, read_entry
+from pipelines.ledger.group import Group
 from pipelines.ledger.log import Ledger
 from pipelines.ledger.note import Signer, opened
 from pipelines.ledger.proof import Policy, Proof
@@ -176,6 +178,35 @@ def test_when_done_is_called(place: Place) -> None:
 
     assert called.wait(10)
     assert 0 == ticket.result(0).index
+
+
+def test_when_done_is_called_once(place: Place) -> None:
+    """Whether it asks before or after the seal, a caller is called exactly once."""
+    ledger, calls = place.ledger(), []
+    for number in range(50):
+        ticket = ledger.submit(draft())
+        ticket.when_done(lambda number=number: calls.append(number))  # type: ignore[misc]
+    ledger.close()
+
+    assert list(range(50)) == sorted(calls)
+
+
+def test_a_caller_who_is_gone_stops_nobody(place: Place) -> None:
+    """One that fails when it is called, like a closed event loop, leaves the writer at work."""
+
+    def gone() -> None:
+        raise RuntimeError("the loop is closed")
+
+    ledger, called = place.ledger(), threading.Event()
+    group = Group()
+    group.watch(gone)
+    group.watch(called.set)
+    group.finish()
+    assert called.is_set()
+    for _ in range(20):
+        with suppress(RuntimeError):  # called here, where the entry is sealed already
+            ledger.submit(draft()).when_done(gone)
+    assert 20 == ledger.record(draft()).index
 
 
 def test_what_is_not_there(place: Place) -> None:
