@@ -1,0 +1,1 @@
+"""Answering for a decision: trace, replay, what-if, counterfactual, letter, contest, audit."""
