@@ -26,8 +26,8 @@ from pipelines import quiet
 from pipelines.errors import ClewError
 from pipelines.layout import State
 from pipelines.stack import record
-from pipelines.stack.health import healthy
-from pipelines.stack.services import HEALTH, Health
+from pipelines.stack.health import healthy, said
+from pipelines.stack.services import DECISIONS, HEALTH, Health, decision_health
 from pipelines.stack.settings import Ports, Settings, resolve_ports
 
 OLDEST_PYTHON = (3, 11)
@@ -215,8 +215,17 @@ def services(state: State) -> Examined:
     asked = {name: Health(page, name) for name in COMPONENTS}
     asked["mlflow"] = Health(f"{running.mlflow}/health")
     asked["execution"] = Health(f"http://{running.host}:{running.ports.execution}/execution/health")
+    if running.decisions:
+        asked[DECISIONS] = decision_health(running.decisions)
     sick = [name for name, health in asked.items() if not healthy(health)]
-    return not sick, f"not healthy: {', '.join(sick)}" if sick else f"{len(asked)} healthy"
+    well = f"{len(asked)} healthy{waiting(running.decisions)}"
+    return not sick, f"not healthy: {', '.join(sick)}" if sick else well
+
+
+def waiting(decisions: str) -> str:
+    """Return why the decision service at this address gives no decisions; empty when it does."""
+    page = said(decision_health(decisions)) if decisions else {}
+    return f"; decisions wait: {page.get('registry')}" if page.get("decides") is False else ""
 
 
 def _listed(ports: Ports) -> str:

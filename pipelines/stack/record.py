@@ -48,6 +48,12 @@ class Services(msgspec.Struct, frozen=True):
         """The address of MLflow's UI and tracking server."""
         return f"http://{self.host}:{self.ports.mlflow}"
 
+    @property
+    def decisions(self) -> str:
+        """The address of the decision service; empty when it is left out."""
+        port = self.ports.decisions
+        return f"http://{self.host}:{port}" if port else ""
+
 
 def running(name: str, pid: int, log: Path, address: str = "") -> Running:
     """Return the record of a process that has just been started."""

@@ -19,6 +19,7 @@ from pipelines.stack.settings import Settings
 
 API, EXECUTION, SCHEDULER = "airflow-api", "airflow-execution", "airflow-scheduler"
 PROCESSOR, TRIGGERER, MLFLOW = "airflow-dag-processor", "airflow-triggerer", "mlflow"
+DECISIONS = "decisions"
 HEALTH = "/api/v2/monitor/health"
 # Another installation's configuration must not leak in; what speaks of S3 belongs to the user.
 DROPPED = ("AIRFLOW", "_AIRFLOW", "MLFLOW_", "_MLFLOW", "OPENLINEAGE", "OTEL_", "PYTHON", "UVICORN")
@@ -29,15 +30,23 @@ NO_LOG_SERVER = "--skip-serve-logs"
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How a service shows that it works: a page answers 200, with `component` healthy in it."""
+    """How a service shows that it works: a page answers 200, with `component` healthy in it.
+
+    Where `waits` is named, 503 with a JSON object that has that field is fine too: the service
+    runs, and says what it waits for.
+    """
 
     url: str
     component: str = ""
+    waits: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One process: its command, its whole environment, where it logs and how it shows health."""
+    """One process: its command, its whole environment, where it logs and how it shows health.
+
+    A `vital` one that cannot live ends the stack; another is tried again, ever more rarely.
+    """
 
     name: str
     command: tuple[str, ...]
@@ -46,6 +55,7 @@ class Service:
     log: Path
     health: Health
     address: str = ""
+    vital: bool = True
 
 
 def stack(
@@ -64,6 +74,7 @@ def stack(
         mlflow_server(state, settings, inherited),
         *api_servers(state, settings, airflow),
         *workers(state, settings, airflow),
+        *([decision_service(state, repository, settings, inherited)] if settings.decisions else []),
     )
 
 
@@ -88,6 +99,31 @@ def mlflow_server(state: State, settings: Settings, inherited: Mapping[str, str]
     }
     url = settings.address("mlflow")
     return _service(state, MLFLOW, command, environment, Health(f"{url}/health"), url)
+
+
+def decision_service(
+    state: State, repository: Path, settings: Settings, inherited: Mapping[str, str]
+) -> Service:
+    """Return the decision service. Until a version is promoted it answers 503, which is healthy."""
+    url = settings.address("decisions")
+    return Service(
+        name=DECISIONS,
+        command=(
+            *(sys.executable, "-m", "pipelines.cli", "serve"),
+            *("--host", settings.host, "--port", str(settings.ports.decisions)),
+        ),
+        environment=_common(state, inherited) | {"MLFLOW_TRACKING_URI": settings.address("mlflow")},
+        folder=repository,
+        log=state.logs / f"{DECISIONS}.log",
+        health=decision_health(url),
+        address=url,
+        vital=False,
+    )
+
+
+def decision_health(url: str) -> Health:
+    """Return how a decision service at this address shows that it runs."""
+    return Health(f"{url}/v1/health", waits="decides")
 
 
 def api_servers(

@@ -19,6 +19,7 @@ class Ports(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     airflow: int = 0
     execution: int = 0
     mlflow: int = 0
+    decisions: int = 0
 
     def __post_init__(self) -> None:
         for name, port in msgspec.structs.asdict(self).items():
@@ -59,7 +60,10 @@ DEFAULT_USERS = (User("admin", "admin"), User("engineer", "op"), User("approver"
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The stack of one machine. Without a database URL, SQLite in the state folder is used."""
+    """The stack of one machine. Without a database URL, SQLite in the state folder is used.
+
+    With `decisions` off the decision service is left out: it runs elsewhere, or nowhere.
+    """
 
     host: str = "127.0.0.1"
     ports: Ports = Ports()
@@ -69,6 +73,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mlflow_database: str | None = None
     mlflow_artifacts: str | None = None
     lineage_url: str | None = None
+    decisions: bool = True
     grace_seconds: float = 10.0
 
     def address(self, server: str) -> str:
@@ -107,13 +112,15 @@ def _refuse_beyond_loopback(host: str) -> None:
 def resolve_ports(settings: Settings, before: Ports | None = None) -> Settings:
     """Return the settings with every port chosen.
 
-    A port left at 0 becomes the one used `before` if it is still free, so that links into the two
+    A port left at 0 becomes the one used `before` if it is still free, so that links into the
     web pages outlive a restart; else any free one. A fixed port that is taken raises BadRequest.
     """
     chosen: dict[str, int] = {}
     held: list[socket.socket] = []
     try:
         for name, wanted in msgspec.structs.asdict(settings.ports).items():
+            if name == "decisions" and not settings.decisions:
+                continue
             former = getattr(before, name) if before else 0
             held.append(_bind(settings.host, name, wanted, former))
             chosen[name] = held[-1].getsockname()[1]

@@ -28,6 +28,7 @@ DEATHS_WINDOW_SECONDS = 60.0
 DEATHS_ALLOWED = 5
 FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 8.0
+GIVEN_UP_SECONDS = 60.0
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 Tell = Callable[[str], None]
 
@@ -94,13 +95,19 @@ class Supervisor:
         self.tell(_progress(tables, self.age()))
 
     def wait_until_healthy(self) -> None:
-        """Wait for every service's health page. Raises Unavailable after START_SECONDS."""
+        """Wait for every service's health page. Raises Unavailable after START_SECONDS.
+
+        One that is not vital is waited for until it has died once.
+        """
         waiting = list(self.kept)
         while waiting and not self.stopping:
             self.revive()
             for one in [one for one in waiting if healthy(one.service.health)]:
                 waiting.remove(one)
                 self.tell(_progress(one.service, self.age()))
+            for one in [one for one in waiting if one.deaths and not one.service.vital]:
+                waiting.remove(one)
+                self.tell(f"going on without {one.service.name}: see {one.service.log}")
             if self.age() > START_SECONDS:
                 raise _failed(waiting[0].service, f"not healthy after {START_SECONDS:.0f} s")
             time.sleep(LOOK_SECONDS)
@@ -129,16 +136,19 @@ class Supervisor:
     def bury(self, one: Kept, now: float) -> None:
         """Take down what a dead service left and set the time of its restart.
 
-        Raises Unavailable when it has died too often: a service that cannot live must be seen.
+        A vital one that has died too often raises Unavailable: it must be seen. Another is left
+        alone for a minute, for what works must not end with it.
         """
         code = one.process.returncode if one.process else None
         processes.signal_group(one.pid, signal.SIGKILL)
         one.process = None
         self.kill_strays()
         one.deaths = [*recent(one.deaths, now), now]
-        if len(one.deaths) >= DEATHS_ALLOWED:
-            raise _failed(one.service, f"{len(one.deaths)} deaths within a minute")
         wait = delay(len(one.deaths))
+        if len(one.deaths) >= DEATHS_ALLOWED:
+            if one.service.vital:
+                raise _failed(one.service, f"{len(one.deaths)} deaths within a minute")
+            wait = GIVEN_UP_SECONDS
         one.start_at = now + wait
         self.tell(f"{one.service.name} ended (exit code {code}); starting it again in {wait} s")
 

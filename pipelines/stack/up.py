@@ -45,6 +45,7 @@ def table(state: State, settings: Settings, services: record.Services) -> str:
     rows = (
         ("Airflow", services.airflow),
         ("MLflow", services.mlflow),
+        ("decisions", f"{services.decisions}/docs" if services.decisions else "left out"),
         ("users", users),
         ("passwords", str(state.users)),
         ("logs", str(state.logs)),

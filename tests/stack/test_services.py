@@ -16,7 +16,7 @@ from pipelines.stack.services import Service
 from pipelines.stack.settings import Ports, Settings
 
 SECRETS = Secrets("j" * 86, "f" * 44, "c" * 86)
-PORTS = Ports(airflow=4001, execution=4002, mlflow=4003)
+PORTS = Ports(airflow=4001, execution=4002, mlflow=4003, decisions=4004)
 STATE = State(Path("/state"))
 REPOSITORY = Path("/repo")
 
@@ -67,6 +67,32 @@ def test_mlflow_runs_one_worker_and_no_jobs_and_knows_its_hosts() -> None:
     )
     assert tuple(expected.split()) == service.command[1:]
     assert "false" == service.environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"]
+
+
+def test_the_decision_service_asks_this_mlflow_and_works_in_the_checkout() -> None:
+    """`clew serve` runs on its own port of the loopback interface, in the repository's folder."""
+    service = made()["decisions"]
+    words = ("-m", "pipelines.cli", "serve", "--host", "127.0.0.1", "--port", "4004")
+    assert words == service.command[1:]
+    assert REPOSITORY == service.folder
+    assert "http://127.0.0.1:4003" == service.environment["MLFLOW_TRACKING_URI"]
+    assert "http://127.0.0.1:4004/v1/health" == service.health.url
+
+
+def test_the_stack_can_be_had_without_decisions() -> None:
+    """A machine whose decision service runs elsewhere leaves it out by a setting."""
+    assert "decisions" not in made(Settings(ports=PORTS, decisions=False))
+
+
+def test_only_the_decision_service_may_be_missing() -> None:
+    """A service that cannot live ends the stack, but for the one that nothing else needs."""
+    assert ["decisions"] == [name for name, service in made().items() if not service.vital]
+
+
+def test_the_decision_service_is_not_given_airflows_secrets() -> None:
+    """It signs with the ledger's key and needs no secret of Airflow's."""
+    texts = made()["decisions"].environment.values()
+    assert [] == [text for text in texts if SECRETS.jwt_secret in text]
 
 
 def test_no_command_line_holds_a_secret_or_a_database_url() -> None:

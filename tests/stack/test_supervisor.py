@@ -38,18 +38,21 @@ class Page(http.server.BaseHTTPRequestHandler):
         self.wfile.write(b'{"one":{"status":"healthy"}}')
 http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Page).serve_forever()
 '''
-def service(name, code, port=0, address=""):
+def service(name, code, port=0, address="", vital=True):
     words = (sys.executable, "-c", code, str(port))
     health = Health(f"http://127.0.0.1:{port}/", "one")
-    return Service(name, words, dict(os.environ), home, state.logs / f"{name}.log", health, address)
+    log = state.logs / f"{name}.log"
+    return Service(name, words, dict(os.environ), home, log, health, address, vital)
 def tell(line): print(line, file=sys.stderr, flush=True)
 try:
     with folder.only_one(state):
         chosen = folder.prepare(state, Settings(grace_seconds=3.0))
         services = [service("server", SERVER, chosen.ports.mlflow, "http://server"),
                     service("doer", SERVER, chosen.ports.airflow)]
-        if kind == "dying":
-            services.append(service("weak", "raise SystemExit(7)", chosen.ports.execution))
+        if kind in ("dying", "dispensable"):
+            supervisor.FIRST_DELAY_SECONDS = supervisor.LONGEST_DELAY_SECONDS = 0.1
+            code, port = "raise SystemExit(7)", chosen.ports.execution
+            services.append(service("weak", code, port, vital=kind == "dying"))
         tables = service("tables", "raise SystemExit(%d)" % (3 if kind == "no-tables" else 0))
         kept = tuple(map(supervisor.Kept, services))
         one = supervisor.Supervisor(state, chosen, kept, tell)
@@ -186,6 +189,24 @@ def test_a_service_that_cannot_live_ends_the_stack_loudly(
     assert "5 deaths within a minute" in said
     assert f"tail -n 50 {state.logs / 'weak.log'}" in said
     assert 4 == said.count("starting it again")
+
+
+def test_a_service_that_is_not_vital_is_gone_on_without(
+    state: State, started: list[subprocess.Popen[str]]
+) -> None:
+    """The stack is ready without it; it is started again with a bound, and the rest runs on."""
+    one = start(state, "dispensable", started)
+    until_ready(one)
+    assert one.stderr
+    said = [one.stderr.readline()]
+    while "starting it again in 60.0 s" not in said[-1]:
+        said.append(one.stderr.readline())
+    assert [f"going on without weak: see {state.logs / 'weak.log'}\n"] == [
+        line for line in said if line.startswith("going on")
+    ]
+    assert 5 == sum("weak ended (exit code 7)" in line for line in said)
+    assert one.poll() is None
+    assert {"server", "doer"} <= {each.name for each in record.ready(state).services}
 
 
 def test_a_failed_migration_ends_the_start(

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -67,6 +68,7 @@ with DAG("stays", schedule=None):
         time.sleep(600)
     stay()
 '''
+WELL = "7 healthy; decisions wait: no version was promoted"
 OUTSIDE_LOOPBACK = ("00000000", "00000000000000000000000000000000")
 LISTENING = "0A"  # of /proc/net/tcp, include/net/tcp_states.h
 
@@ -96,6 +98,8 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     for folder in (one.home, one.temporary, one.repository / "dags"):
         folder.mkdir(parents=True)
     (one.repository / "dags" / "small.py").write_text(DAGS)
+    (one.repository / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    subprocess.run(["git", "init", "--quiet", str(one.repository)], check=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(one.home))
         patch.setenv("TMPDIR", str(one.temporary))
@@ -140,8 +144,21 @@ def memory(pids: tuple[int, ...]) -> float:
 
 
 def test_every_service_calls_itself_healthy(live: Live) -> None:
-    """The doctor finds every part of a started stack healthy, by the parts' own pages."""
-    assert (True, "6 healthy") == doctor.services(live.state)
+    """The doctor finds every part of a started stack healthy, by the parts' own pages.
+
+    The decision service is healthy without a champion, and says what it waits for.
+    """
+    assert (True, WELL) == doctor.services(live.state)
+
+
+def test_decisions_wait_for_a_champion(live: Live) -> None:
+    """Before a version is promoted the running service gives no decision: 503, try again."""
+    url = record.ready(live.state).decisions
+    words = {"Content-Type": "application/json"}
+    request = urllib.request.Request(f"{url}/v1/decisions", b"{}", words)  # noqa: S310
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request)  # noqa: S310
+    assert (503, True) == (refused.value.code, "Retry-After" in refused.value.headers)
 
 
 def test_its_memory_is_told(live: Live, record_property: Callable[[str, object], None]) -> None:
@@ -152,8 +169,8 @@ def test_its_memory_is_told(live: Live, record_property: Callable[[str, object],
 
 
 def test_nothing_listens_beyond_the_loopback_interface(live: Live) -> None:
-    """Three servers listen, all on 127.0.0.1."""
-    assert ["0100007F"] * 3 == listening(live.pids())
+    """Four servers listen, all on 127.0.0.1."""
+    assert ["0100007F"] * 4 == listening(live.pids())
 
 
 def test_a_listener_beyond_the_loopback_interface_would_be_seen() -> None:
@@ -247,10 +264,10 @@ def test_a_second_start_is_refused(live: Live) -> None:
     with pytest.raises(BadRequest, match="did not start") as caught:
         up.run(live.state, live.repository, Settings(), serve=False)
     assert "runs on this state folder already" in str(caught.value.observed)
-    assert (True, "6 healthy") == doctor.services(live.state)
+    assert (True, WELL) == doctor.services(live.state)
 
 
-@pytest.mark.parametrize("name", ["airflow-execution", "airflow-scheduler", "mlflow"])
+@pytest.mark.parametrize("name", ["airflow-execution", "airflow-scheduler", "mlflow", "decisions"])
 def test_a_killed_service_comes_back_and_work_goes_on(live: Live, name: str) -> None:
     """A service killed outright is restarted, and a run triggered meanwhile succeeds."""
     engineer = live.api("engineer")
@@ -311,7 +328,8 @@ def test_a_hundred_triggers_and_approvals_while_runs_go_on_are_not_lost(live: Li
 def test_nothing_is_written_outside_the_state_folder(live: Live) -> None:
     """Home, temporary folder and checkout are as they were, and no open file lies elsewhere."""
     assert [] == [*live.home.rglob("*"), *live.temporary.rglob("*")]
-    assert ["dags", "small.py"] == sorted(path.name for path in live.repository.rglob("*"))
+    files = [path for path in live.repository.rglob("*") if ".git" not in path.parts]
+    assert ["dags", "params.yaml", "small.py"] == sorted(path.name for path in files)
     written = {path for pid in live.pids() for path in open_for_writing(pid)}
     assert [] == [path for path in written if not Path(path).is_relative_to(live.state.home)]
 
@@ -355,7 +373,7 @@ def test_in_the_foreground_it_says_what_runs_and_no_password(tmp_path: Path) -> 
     code = (
         "import sys; from pathlib import Path; from pipelines.layout import State;"
         "from pipelines.stack import up; from pipelines.stack.settings import Settings;"
-        "up.run(State(Path(sys.argv[1])), Path(sys.argv[2]), Settings())"
+        "up.run(State(Path(sys.argv[1])), Path(sys.argv[2]), Settings(decisions=False))"
     )
     one = subprocess.Popen(
         [sys.executable, "-c", code, str(state.home), str(repository)],
