@@ -12,6 +12,7 @@ from pipelines.errors import IntegrityBroken
 from pipelines.layout import Layout, Model
 from pipelines.ports import Registry
 from pipelines.records import Candidate, ModelVersion, PlanProof, Verdict
+from pipelines.release import baseline
 from pipelines.release.policy import Policy
 from pipelines.typed import plain, read_json
 
@@ -52,6 +53,10 @@ class VersionFiles(Model):
     def lock(self) -> Path:
         return self.folder / "model.lock"
 
+    @property
+    def baseline(self) -> Path:
+        return self.folder / "baseline.json"
+
 
 def collect(layout: Layout, policy: Policy, proof: PlanProof, into: Path) -> str:
     """Copy the files of a checkout's candidate into a new folder; return the folder's digest.
@@ -78,6 +83,7 @@ def collect(layout: Layout, policy: Policy, proof: PlanProof, into: Path) -> str
         sha256_file(candidate.reference)
         shutil.copyfile(candidate.reference, to.reference)
     proof.write(to.plan_proof)
+    baseline.make(layout).write(to.baseline)
     to.policy.write_bytes(canonical_json(plain(policy)) + b"\n")
     return sha256_tree(into)
 
@@ -88,9 +94,14 @@ def fetched(registry: Registry, record: ModelVersion, into: Path) -> VersionFile
     Raises IntegrityBroken when a file is not what the version's record says.
     """
     registry.fetch(record.version, into)
-    found = VersionFiles(into)
+    return checked(record, into)
+
+
+def checked(record: ModelVersion, folder: Path) -> VersionFiles:
+    """Return a version's files in a folder, once every digest is checked. Raises IntegrityBroken."""
+    found = VersionFiles(folder)
     where = f"{record.model_name} version {record.version}"
-    _same(where, "the files", sha256_tree(into), record.files_sha256)
+    _same(where, "the files", sha256_tree(folder), record.files_sha256)
     # Ids are over the bytes as they were written: a record that gained a field since keeps its id.
     _same(where, "the candidate", _id(found.record), record.candidate_id)
     candidate = read_json(found.record, Candidate)

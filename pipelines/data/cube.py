@@ -1,0 +1,230 @@
+"""How many people of each group had which outcome: one sparse table of counts that merges exactly.
+
+The groups of all protected attributes are crossed, so every intersection is a sum over the table.
+Only groups that the reference knew are named; any other is counted as new, so a free text never
+becomes a name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import Final
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from pipelines.contract import Column, Contract
+from pipelines.data import cast
+from pipelines.data.groups import SEVERAL, UNKNOWN, groups
+from pipelines.data.sketch import Counts, Floats, floats
+from pipelines.errors import BadRequest
+from pipelines.records import Record
+
+NEW: Final = "(new group)"
+OUTCOMES: Final = ("approve", "decline", "refer", "refuse")
+# Of the target: not known (yet), unfavourable, favourable.
+LABELS: Final = ("unknown", "unfavourable", "favourable")
+DENSE: Final = 1 << 20
+CHANCE: Final = 1 << 20  # a probability is kept as a whole number of these parts
+Codes = NDArray[np.int64]
+
+
+class Cell(Record, frozen=True):
+    """People of one group of each attribute, with one outcome and one label.
+
+    `chance` is the sum of their chances of a favourable target, in parts of 2^-20.
+    """
+
+    groups: tuple[str, ...]
+    outcome: str
+    label: str
+    count: int
+    chance: int = 0
+
+
+class Cube(Record, frozen=True):
+    """All cells that are not empty, in order; their `groups` are in the order of `attributes`."""
+
+    attributes: tuple[str, ...]
+    cells: tuple[Cell, ...]
+
+    @property
+    def rows(self) -> int:
+        """How many people are counted."""
+        return sum(cell.count for cell in self.cells)
+
+
+def merge(first: Cube, second: Cube) -> Cube:
+    """Return the table of both sets of people."""
+    if first.attributes != second.attributes:
+        raise BadRequest("tables of different protected attributes do not add")
+    found: dict[tuple[object, ...], Cell] = {}
+    for cell in (*first.cells, *second.cells):
+        key = (cell.groups, cell.outcome, cell.label)
+        had = found.get(key)
+        found[key] = cell if had is None else _add(had, cell)
+    return Cube(attributes=first.attributes, cells=_ordered(found.values()))
+
+
+def _add(first: Cell, second: Cell) -> Cell:
+    count, chance = first.count + second.count, first.chance + second.chance
+    return msgspec.structs.replace(first, count=count, chance=chance)
+
+
+def _ordered(cells: Iterable[Cell]) -> tuple[Cell, ...]:
+    return tuple(sorted(cells, key=lambda cell: (cell.groups, cell.outcome, cell.label)))
+
+
+@dataclass
+class GroupCoder:
+    """Tells every row's group of each attribute as a number; `names` are the groups by number."""
+
+    contract: Contract
+    names: Mapping[str, tuple[str, ...]]
+
+    def __post_init__(self) -> None:
+        self._parts = {
+            attribute: _only(self.contract, attribute) for attribute in self.contract.attributes
+        }
+
+    def codes(self, table: pa.Table | pa.RecordBatch) -> list[Codes]:
+        """Return, an attribute after the other, each row's group."""
+        return [self._attribute(name, table) for name in self.contract.attributes]
+
+    def _attribute(self, attribute: str, table: pa.Table | pa.RecordBatch) -> Codes:
+        """Ask the contract once for each different combination of values, not for each row."""
+        part = self._parts[attribute]
+        distinct = [_distinct(_array(table, each.name), each) for each in part.columns]
+        sizes = [len(values) for _, values in distinct]
+        joined = reduce(
+            lambda left, pair: left * pair[1] + pair[0],
+            zip([indices for indices, _ in distinct], sizes, strict=True),
+            np.zeros(table.num_rows, dtype=np.int64),
+        )
+        there, place = _used(joined, int(np.prod(sizes)))
+        rests, columns = there, dict[str, pa.Array]()
+        for each, (_, values) in reversed(list(zip(part.columns, distinct, strict=True))):
+            columns[each.name] = values.take(pa.array(rests % len(values)))
+            rests = rests // len(values)
+        kinds = {each.name: cast.TYPES[each.kind] for each in part.columns}
+        frame = cast.frame(pa.table({n: _cast(columns[n], kind) for n, kind in kinds.items()}))
+        known = {name: number for number, name in enumerate(self.names[attribute])}
+        named = groups(frame, part)[attribute]
+        code = np.array([known.get(str(each), known[NEW]) for each in named], dtype=np.int64)
+        return code[place] if len(code) else place
+
+
+def known_groups(found: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
+    """Return the names by number of each attribute's groups, with those that always may come."""
+    always = {UNKNOWN, SEVERAL, NEW}
+    return {name: tuple(sorted(set(each) | always)) for name, each in found.items()}
+
+
+@dataclass
+class CubeTally:
+    """Counts people by groups, outcome and label."""
+
+    names: Mapping[str, tuple[str, ...]]
+    counts: dict[int, int] = field(default_factory=dict)
+    chances: dict[int, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._sizes = [*map(len, self.names.values()), len(OUTCOMES), len(LABELS)]
+        self._cells = int(np.prod([float(size) for size in self._sizes]))
+
+    def add(
+        self, codes: Sequence[Codes], outcomes: Codes, labels: Codes, chances: Floats | None = None
+    ) -> None:
+        """Count rows; `outcomes` and `labels` are places in OUTCOMES and LABELS."""
+        joined = np.zeros(len(outcomes), dtype=np.int64)
+        for code, size in zip((*codes, outcomes, labels), self._sizes, strict=True):
+            joined = joined * size + code
+        there, place = _used(joined, self._cells)
+        _increase(self.counts, there, np.bincount(place, minlength=len(there)))
+        if chances is not None:
+            parts = np.rint(np.nan_to_num(chances) * CHANCE)
+            _increase(self.chances, there, np.bincount(place, parts, len(there)))
+
+    def cube(self) -> Cube:
+        """Return what was counted."""
+        cells = [self._cell(code, count) for code, count in self.counts.items() if count]
+        return Cube(attributes=tuple(self.names), cells=_ordered(cells))
+
+    def _cell(self, code: int, count: int) -> Cell:
+        places, rest = list[int](), code
+        for size in reversed(self._sizes):
+            places.append(rest % size)
+            rest //= size
+        *of_groups, outcome, label = reversed(places)
+        named = zip(self.names.values(), of_groups, strict=True)
+        return Cell(
+            groups=tuple(names[place] for names, place in named),
+            outcome=OUTCOMES[outcome],
+            label=LABELS[label],
+            count=count,
+            chance=self.chances.get(code, 0),
+        )
+
+
+def _increase(into: dict[int, int], codes: Codes, by: Counts | Floats) -> None:
+    for code, count in zip(codes.tolist(), by.tolist(), strict=True):
+        into[code] = into.get(code, 0) + int(count)
+
+
+def _used(codes: Codes, size: int) -> tuple[Codes, Codes]:
+    """Return the codes that occur, and each row's place among them."""
+    if not 0 < size <= DENSE:
+        there, place = np.unique(codes, return_inverse=True)
+        return there.astype(np.int64), place.astype(np.int64)
+    there = np.flatnonzero(np.bincount(codes, minlength=size))
+    places = np.zeros(size, dtype=np.int64)
+    places[there] = np.arange(len(there))
+    return there, places[codes]
+
+
+def _only(contract: Contract, attribute: str) -> Contract:
+    kept = [
+        column
+        for column in contract.columns
+        if column.protected and column.protected.attribute == attribute
+    ]
+    return msgspec.structs.replace(contract, columns=tuple(kept))
+
+
+def _array(table: pa.Table | pa.RecordBatch, name: str) -> pa.Array:
+    found = table.column(name)
+    return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
+
+
+def _distinct(values: pa.Array, column: Column) -> tuple[Codes, pa.Array]:
+    """Return each row's place among the different values, and these with a null at the end.
+
+    Of a number that is told by bands any value of the band will do, so one a band is kept.
+    """
+    if column.protected and column.protected.bands:
+        values = _representatives(values, column)
+    encoded = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
+    dictionary = pa.concat_arrays([encoded.dictionary, pa.nulls(1, encoded.dictionary.type)])
+    indices = pc.fill_null(encoded.indices.cast(pa.int64()), len(encoded.dictionary))
+    return indices.to_numpy(zero_copy_only=False), dictionary
+
+
+def _representatives(values: pa.Array, column: Column) -> pa.Array:
+    bands = column.protected.bands if column.protected else None
+    below = np.sort([band.below for band in bands or () if band.below is not None])
+    numbers = floats(values)
+    band = np.searchsorted(below, numbers, side="right")
+    band[np.isnan(numbers)] = len(below) + 1
+    first = np.zeros(len(below) + 2, dtype=np.int64)
+    order, start = np.unique(band, return_index=True)
+    first[order] = start
+    return values.take(pa.array(first[band]))
+
+
+def _cast(values: pa.Array, kind: pa.DataType) -> pa.Array:
+    return values if values.type == kind else values.cast(kind)

@@ -1,0 +1,292 @@
+"""What a version is watched against: counts of what it was trained and judged on.
+
+They are made once, when the version is registered, and kept among its files; nothing is ever
+computed again from data that may have moved since. They hold counts and no one's row, and a value
+that fewer than five people have is kept as a digest.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.canonical import sha256_file
+from pipelines.contract import Column, Contract
+from pipelines.data import cube, sketch
+from pipelines.data.cube import Cube, CubeTally, GroupCoder
+from pipelines.data.groups import as_text, groups
+from pipelines.data.sketch import Axis, Codes, Floats, NumberAxis, Numbers, Sketch
+from pipelines.data.snapshot import frames
+from pipelines.errors import IntegrityBroken
+from pipelines.layout import Evaluation as EvaluationFiles
+from pipelines.layout import Layout, Model
+from pipelines.model.group_metrics import group_columns
+from pipelines.records import Candidate, Evaluation, Record, Snapshot
+from pipelines.typed import read_json
+
+NUMBERS: Final = frozenset({"integer", "number"})
+CATEGORIES: Final = frozenset({"string", "boolean"})
+WATCHED: Final = frozenset({"feature", "protected"})
+SAMPLE: Final = 1_000_000
+MOST_VALUES: Final = 20_000
+APPROVED, DECLINED = cube.OUTCOMES.index("approve"), cube.OUTCOMES.index("decline")
+UNFAVOURABLE, FAVOURABLE = (cube.LABELS.index(each) for each in ("unfavourable", "favourable"))
+
+
+class Scored(Record, frozen=True):
+    """The margins of people by bin of the margin axis, outcome and label, and their moments.
+
+    `counts` has, a bin after the other, one number for each outcome and label.
+    """
+
+    margins: Numbers
+    counts: tuple[int, ...]
+
+    def table(self) -> sketch.Counts:
+        """Return the counts, shape (bins, outcomes, labels)."""
+        shape = (-1, len(cube.OUTCOMES), len(cube.LABELS))
+        return np.array(self.counts, dtype=np.int64).reshape(shape)
+
+
+class Baseline(Record, frozen=True):
+    """One version's reference.
+
+    `columns` are counted over the whole snapshot, along `axes`. `former` tells how the former
+    procedure decided about those people (its target as the outcome). `tested` and `scored` are the
+    model's decisions on the test part, with the target as label. `groups` are the names known.
+    """
+
+    snapshot_id: str
+    candidate_id: str
+    contract_sha256: str
+    rows: int
+    axes: dict[str, Axis]
+    columns: dict[str, Sketch]
+    groups: dict[str, tuple[str, ...]]
+    former: Cube
+    tested: Cube
+    margin_axis: NumberAxis
+    scored: Scored
+
+
+def watched(contract: Contract) -> tuple[Column, ...]:
+    """Return the columns that are counted: features and protected columns, dates left out."""
+    kinds = NUMBERS | CATEGORIES
+    return tuple(c for c in contract.columns if c.role in WATCHED and c.kind in kinds)
+
+
+def batches(path: Path, columns: tuple[Column, ...]) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a Parquet file in blocks, texts as dictionaries."""
+    texts = [each.name for each in columns if each.kind == "string"]
+    file = pq.ParquetFile(path, read_dictionary=texts)
+    names = [each.name for each in columns]
+    yield from file.iter_batches(sketch.BLOCK, columns=names)
+
+
+@dataclass
+class _Draft:
+    """What the first pass gathers: numbers at an even stride, and how often each text came."""
+
+    columns: tuple[Column, ...]
+    stride: int
+    numbers: dict[str, list[Floats]] = field(default_factory=dict)
+    texts: dict[str, Counter[str]] = field(default_factory=dict)
+    whole: dict[str, bool] = field(default_factory=dict)
+    seen: int = 0
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Gather from a batch."""
+        first = -self.seen % self.stride
+        for each in self.columns:
+            values = batch.column(each.name)
+            if each.kind in NUMBERS:
+                kept = sketch.floats(values.slice(first))[:: self.stride]
+                self.numbers.setdefault(each.name, []).append(kept)
+            else:
+                self._text(each.name, values)
+        self.seen += batch.num_rows
+
+    def _text(self, name: str, values: pa.Array) -> None:
+        counter = self.texts.setdefault(name, Counter())
+        for text, count in sketch.counted(values):
+            if text in counter or len(counter) < MOST_VALUES:
+                counter[text] += count
+            else:
+                self.whole[name] = False
+
+    def axis(self, column: Column) -> Axis:
+        """Return how a column is to be counted."""
+        if column.kind in NUMBERS:
+            return sketch.number_axis(np.concatenate(self.numbers.get(column.name, [np.empty(0)])))
+        counter = self.texts.get(column.name, Counter[str]())
+        return sketch.category_axis(counter, self.whole.get(column.name, True))
+
+
+def axes(path: Path, columns: tuple[Column, ...]) -> dict[str, Axis]:
+    """Return how each column is to be counted, from one pass over the reference."""
+    rows = pq.ParquetFile(path).metadata.num_rows
+    draft = _Draft(columns, max(1, math.ceil(rows / SAMPLE)))
+    for batch in batches(path, columns):
+        draft.add(batch)
+    return {each.name: draft.axis(each) for each in columns}
+
+
+def columns_of(
+    path: Path, columns: tuple[Column, ...], along: dict[str, Axis]
+) -> dict[str, Sketch]:
+    """Return the columns of a Parquet file, counted in one pass."""
+    tallies = {name: sketch.tally(axis) for name, axis in along.items()}
+    for batch in batches(path, columns):
+        for name, tally in tallies.items():
+            tally.add(batch.column(name))
+    return {name: tally.sketch() for name, tally in tallies.items()}
+
+
+def former_procedure(path: Path, contract: Contract, names: dict[str, tuple[str, ...]]) -> Cube:
+    """Return how the former procedure decided, by groups: its target is the outcome."""
+    coder, tally = GroupCoder(contract, names), CubeTally(names)
+    protected = tuple(c for c in contract.columns if c.protected)
+    asked = (*protected, *(c for c in (contract.target,) if c not in protected))
+    for batch in batches(path, asked):
+        favourable = _is_favourable(batch.column(contract.target.name), contract.target)
+        outcomes = np.where(favourable, APPROVED, DECLINED)
+        tally.add(coder.codes(batch), outcomes, np.zeros(len(outcomes), dtype=np.int64))
+    return tally.cube()
+
+
+def _is_favourable(values: pa.Array, target: Column) -> np.ndarray:
+    texts = as_text(values.to_pandas(), target)
+    wanted = as_text(pd.Series([target.favourable], dtype=object), target)[0]
+    return np.asarray(texts == wanted)
+
+
+def margin_axis(margins: Floats, candidate: Candidate) -> NumberAxis:
+    """Return the bins of the margin: quantiles, and the very points at which decisions change."""
+    threshold, half = (
+        float.fromhex(candidate.threshold),
+        float.fromhex(candidate.refer_band) / 2.0,
+    )
+    points = {float(np.nextafter(at, -np.inf)) for at in (threshold - half, threshold + half)}
+    found = sketch.number_axis(margins)
+    return NumberAxis(
+        edges=tuple(sorted({*found.edges, *points})),
+        centre=found.centre,
+        exponent=found.exponent,
+    )
+
+
+def outcomes_at(margins: Floats, candidate: Candidate) -> Codes:
+    """Return what the model decides at these margins, as places in `cube.OUTCOMES`."""
+    threshold, half = (
+        float.fromhex(candidate.threshold),
+        float.fromhex(candidate.refer_band) / 2.0,
+    )
+    referred = np.full(len(margins), cube.OUTCOMES.index("refer"))
+    below = np.where(margins < threshold - half, DECLINED, referred)
+    return np.where(margins >= threshold + half, APPROVED, below)
+
+
+@dataclass
+class ScoredTally:
+    """Counts margins with outcome and label."""
+
+    axis: NumberAxis
+
+    def __post_init__(self) -> None:
+        self._margins = sketch.NumberTally(self.axis)
+        self._edges = np.array(self.axis.edges)
+        self._inner = len(cube.OUTCOMES) * len(cube.LABELS)
+        self._counts = np.zeros((len(self._edges) + 1) * self._inner, dtype=np.int64)
+
+    def bins(self, margins: Floats) -> Codes:
+        """Return each margin's bin; of one that is NaN the last, to be left out by the caller."""
+        return np.searchsorted(self._edges, margins, side="left")
+
+    def add(self, margins: Floats, outcomes: Codes, labels: Codes) -> None:
+        """Count people; a margin that is not finite is counted as missing."""
+        self._margins.add(np.where(np.isfinite(margins), margins, np.nan))
+        there = np.isfinite(margins)
+        inner = outcomes[there] * len(cube.LABELS) + labels[there]
+        code = self.bins(margins[there]) * self._inner + inner
+        self._counts += np.bincount(code, minlength=len(self._counts))
+
+    def scored(self) -> Scored:
+        """Return what was counted."""
+        return Scored(margins=self._margins.sketch(), counts=tuple(self._counts.tolist()))
+
+
+def of_test(
+    scores: pd.DataFrame, candidate: Candidate, names: dict[str, tuple[str, ...]]
+) -> tuple[Cube, NumberAxis, Scored]:
+    """Return the model's decisions on the test part: by groups, and by margin."""
+    margins = scores["margin"].to_numpy(np.float64)
+    outcomes = outcomes_at(margins, candidate)
+    labels = np.where(scores["target"].to_numpy(np.int64) == 1, FAVOURABLE, UNFAVOURABLE)
+    tally, columns = CubeTally(names), group_columns(scores)
+    codes = [_codes(scores[columns[name]], each) for name, each in names.items()]
+    tally.add(codes, outcomes, labels)
+    axis = margin_axis(margins, candidate)
+    scored = ScoredTally(axis)
+    scored.add(margins, outcomes, labels)
+    return tally.cube(), axis, scored.scored()
+
+
+def _codes(named: pd.Series, names: tuple[str, ...]) -> Codes:
+    places = {name: place for place, name in enumerate(names)}
+    new = places[cube.NEW]
+    return np.array([places.get(str(each), new) for each in named], dtype=np.int64)
+
+
+def make(layout: Layout) -> Baseline:
+    """Make the baseline of a checkout's candidate. Raises NotThere, IntegrityBroken."""
+    candidate = read_json(Model(layout.candidate).record, Candidate)
+    snapshot = read_json(layout.snapshot_record, Snapshot)
+    contract = read_json(layout.snapshot_contract, Contract)
+    scores = _scores(EvaluationFiles(layout.evaluation))
+    columns, path = watched(contract), layout.snapshot_rows
+    along = axes(path, columns)
+    names = _group_names(path, contract)
+    tested, margins, scored = of_test(scores, candidate, names)
+    return Baseline(
+        snapshot_id=snapshot.id,
+        candidate_id=candidate.id,
+        contract_sha256=contract.sha256,
+        rows=snapshot.rows,
+        axes=along,
+        columns=columns_of(path, columns, along),
+        groups=names,
+        former=former_procedure(path, contract, names),
+        tested=tested,
+        margin_axis=margins,
+        scored=scored,
+    )
+
+
+def _scores(files: EvaluationFiles) -> pd.DataFrame:
+    expected = read_json(files.record, Evaluation).scores_sha256
+    if (observed := sha256_file(files.scores)) != expected:
+        raise IntegrityBroken("the scores were changed", observed=observed, expected=expected)
+    return pd.read_parquet(files.scores)
+
+
+def _group_names(path: Path, contract: Contract) -> dict[str, tuple[str, ...]]:
+    """Return each attribute's groups that at least five people of the snapshot belong to."""
+    counts: dict[str, Counter[str]] = {name: Counter() for name in contract.attributes}
+    for frame in frames(path):
+        named = groups(frame, contract)
+        for name, counter in counts.items():
+            counter.update(named[name].astype(str).tolist())
+    kept = {
+        name: [each for each, count in counter.items() if count >= sketch.NAMED_FROM]
+        for name, counter in counts.items()
+    }
+    return cube.known_groups(kept)
