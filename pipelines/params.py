@@ -16,6 +16,9 @@ from pipelines.errors import BadRequest, did_you_mean
 from pipelines.typed import load_yaml, plain, read_yaml
 
 
+Action = Literal["none", "alert", "retrain", "stop"]
+
+
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Base of every section of the file."""
 
@@ -129,6 +132,113 @@ class DecideParams(Section, frozen=True):
     max_bytes: int = 65536
 
 
+class LetterParams(Section, frozen=True):
+    """Who answers for the decisions, as it stands in every letter.
+
+    `agency` is the authority that the policy pack's notice names; `language` the letters' own where
+    none is asked for. `translations` holds, by language and column, the words of reasons and data
+    in other languages than the contract's; what is not there stays in the contract's words.
+    """
+
+    organisation: str = ""
+    address: str = ""
+    contact: str = ""
+    agency: str = ""
+    language: str = "en"
+    contract_language: str = "en"
+    translations: dict[str, dict[str, str]] = {}
+
+
+class AuditParams(Section, frozen=True):
+    """How much an auditor without access to the model may learn of it in a blind audit.
+
+    Figures of groups with fewer than `min_group_size` different people are withheld, rates are
+    rounded to `digits`. For each model version there are at most `most_blind` audits, and no two on
+    data of which more than `max_overlap` are the same people.
+    """
+
+    min_group_size: int = 30
+    digits: int = 2
+    most_blind: int = 10
+    max_overlap: float = 0.5
+
+
+class Bound(Section, frozen=True):
+    """Between which shares an outcome must stay.
+
+    `of`: everybody, or each score band, group or intersection of groups; `name` picks one of them
+    (a band's number from 1 for the lowest scores, ``attribute: group``), empty means all.
+    """
+
+    outcome: Literal["approve", "decline", "refer", "refuse"]
+    low: float
+    high: float
+    of: Literal["overall", "band", "group", "intersection"] = "overall"
+    name: str = ""
+
+
+class WatchActions(Section, frozen=True):
+    """What an alarm of each check asks for.
+
+    `retrain` asks for a new candidate, which goes through the same gate; `stop` makes the decision
+    service refer everything to people; `none` shows it and does nothing.
+    """
+
+    window: Action = "alert"
+    columns: Action = "alert"
+    drift: Action = "retrain"
+    missing: Action = "alert"
+    mean: Action = "alert"
+    score: Action = "retrain"
+    former: Action = "none"
+    domain: Action = "alert"
+    bounds: Action = "alert"
+    control: Action = "alert"
+    bias: Action = "alert"
+    influence: Action = "alert"
+    performance: Action = "retrain"
+    estimate: Action = "alert"
+
+
+class WatchParams(Section, frozen=True):
+    """When the watch alarms. Thresholds of bias stand in the policy pack, as for the gate.
+
+    `alpha` is the level of every test after correction; under `min_rows` decisions nothing is
+    judged. Distances: Wasserstein in standard deviations of the reference, Jensen-Shannon with
+    logarithms to base 2; `max_mean_sigmas` bounds how far a mean may move, in the same unit.
+    `max_null_rate_change` and `max_new_share` are shares of rows. `bands` of equal size cut the
+    scores. `control_sigmas` and `control_run` are the control chart's: points outside, and points
+    in a row on one side. `crossed` attributes at most make an intersection. `max_association`
+    bounds how well the first reason tells the group (Cramer's V), `max_influence` the share of the
+    score that protected columns and those that tell a group carry, over at most `influence_sample`
+    decisions. `max_loss` is of ROC AUC against the test part. `max_domain_auc`: how well a
+    classifier may tell the window from the one before; None leaves it out.
+    """
+
+    alpha: float = 0.05
+    confidence: float = 0.95
+    min_rows: int = 100
+    max_wasserstein: float = 0.1
+    max_psi: float = 0.2
+    max_jensen_shannon: float = 0.1
+    max_null_rate_change: float = 0.05
+    max_new_share: float = 0.01
+    max_mean_sigmas: float = 1.0
+    bands: int = 5
+    bounds: tuple[Bound, ...] = ()
+    control_sigmas: float = 3.0
+    control_run: int = 8
+    crossed: int = 2
+    max_association: float = 0.3
+    max_influence: float = 0.25
+    influence_sample: int = 2000
+    max_loss: float = 0.05
+    max_domain_auc: float | None = None
+    bootstrap_samples: int = 1000
+    seed: int = 17
+    actions: WatchActions = WatchActions()
+
+
 class Schedules(Section, frozen=True):
     """Cron expressions in UTC."""
 
@@ -148,6 +258,9 @@ class Params(Section, frozen=True):
     evaluate: EvaluateParams
     schedules: Schedules
     decide: DecideParams = DecideParams()
+    letter: LetterParams = LetterParams()
+    audit: AuditParams = AuditParams()
+    watch: WatchParams = WatchParams()
 
     @property
     def recipe(self) -> Recipe:
@@ -185,6 +298,13 @@ SHARES = (
     "split.test_share",
     "evaluate.confidence",
     "decide.holdout_share",
+    "audit.max_overlap",
+    "watch.alpha",
+    "watch.confidence",
+    "watch.max_null_rate_change",
+    "watch.max_new_share",
+    "watch.max_association",
+    "watch.max_influence",
 )
 COUNTS = (
     "data.chunk_rows",
@@ -192,6 +312,14 @@ COUNTS = (
     "evaluate.min_group_size",
     "decide.max_reasons",
     "decide.max_bytes",
+    "audit.min_group_size",
+    "audit.most_blind",
+    "watch.min_rows",
+    "watch.bands",
+    "watch.control_run",
+    "watch.crossed",
+    "watch.influence_sample",
+    "watch.bootstrap_samples",
 )
 LEAST_REFERENCE = (
     10  # what is kept of a reference are counts and means: never those of a few people

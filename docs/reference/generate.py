@@ -30,6 +30,8 @@ PARAMS = (
     params.EvaluateParams,
     params.DecideParams,
     params.ReferenceParams,
+    params.LetterParams,
+    params.AuditParams,
     params.Schedules,
 )
 CONTRACT = """\

@@ -66,8 +66,50 @@ class Retention(Part, frozen=True):
     because: str
 
 
-class Policy(Part, frozen=True):
-    """One pack. A high tier means that a named person approves every promotion."""
+class Answering(Part, frozen=True):
+    """Within how many days a contest is answered, and why."""
+
+    days: int
+    because: str
+
+
+class Reporting(Part, frozen=True):
+    """Within how many days an incident of each kind is reported, and why."""
+
+    days: dict[str, int]
+    because: str
+
+
+class TrainingData(Part, frozen=True):
+    """What becomes of training data that hold a person who is erased, and how long data are held.
+
+    Both name the snapshots and versions. With `exclude` the person is left out of whatever lands
+    from then on, and data that hold them train nothing more; with `list` that is a person's task.
+    Data are held `months` long, from the end of their newest run's month.
+    """
+
+    on_erasure: Literal["list", "exclude"]
+    months: int
+    because: str
+
+
+class Letters(Part, frozen=True):
+    """What a letter about a decision holds beyond what every letter does.
+
+    `notice` is by language; ``{agency}`` in it is the one that `params.yaml` names. With `codes`
+    each reason carries the contract's Regulation B words. `because` says which text asks for it.
+    """
+
+    notice: dict[str, str]
+    codes: bool
+    because: str
+
+
+class Policy(Part, frozen=True, omit_defaults=True):
+    """One pack. A high tier means that a named person approves every promotion.
+
+    A part that a pack does not have is no part of its digest.
+    """
 
     name: str
     jurisdiction: str
@@ -78,6 +120,10 @@ class Policy(Part, frozen=True):
     sources: tuple[Source, ...]
     checks: dict[str, Rule]
     retention: dict[str, Retention] = {}
+    contest: Answering | None = None
+    incident: Reporting | None = None
+    letter: Letters | None = None
+    training_data: TrainingData | None = None
 
     @property
     def sha256(self) -> str:
