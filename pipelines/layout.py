@@ -52,6 +52,10 @@ class Layout:
     def landed_record(self) -> Path:
         return self.landed / "landed.json"
 
+    @property
+    def landed_without(self) -> Path:
+        return self.landed / "without.json"
+
     # validate
     @property
     def valid(self) -> Path:
@@ -311,6 +315,56 @@ class State:
     @property
     def service_settings(self) -> Path:
         return self.home / "service.yaml"
+
+    # what a batch decided, and what erasing needs and leaves
+    @property
+    def scored(self) -> Path:
+        return self.home / "scored"
+
+    @property
+    def erasure_requests(self) -> Path:
+        return self.home / "erasure-requests"
+
+    @property
+    def training_exclusions(self) -> Path:
+        return self.home / "training-exclusions.json"
+
+    # answer for a decision: model versions, code and wheels, each by its content
+    @property
+    def versions(self) -> Path:
+        return self.home / "versions"
+
+    @property
+    def code(self) -> Path:
+        return self.home / "code"
+
+    @property
+    def wheels(self) -> Path:
+        return self.home / "wheels"
+
+    # watch
+    @property
+    def watch(self) -> Path:
+        return self.home / "watch"
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """The files of one model's watch, a folder a window; each named by its content id."""
+
+    folder: Path
+
+    def window(self, name: str) -> Path:
+        return self.folder / name
+
+    def report(self, window: str, number: str) -> Path:
+        return self.window(window) / f"report-{number[:16]}.json"
+
+    def profile(self, window: str, number: str) -> Path:
+        return self.window(window) / f"profile-{number[:16]}.json"
+
+    def newest(self, window: str) -> Path:
+        return self.window(window) / "newest.json"
 
 
 def repository(start: Path | None = None) -> Path:

@@ -30,11 +30,12 @@ COMMANDS = {
     "score": ("score", "decide about a file of applications, every one recorded"),
     "verify": ("prove", "verify the whole log, or one bundle"),
     "receipt": ("prove", "write a bundle of one decision that anybody can check"),
-    "erase": ("prove", "erase what is recorded about a person"),
+    "erase": ("erase", "erase what is recorded about a person"),
     "export": ("prove", "write all that is recorded about a person"),
     "contest": ("contest", "record a person's statement against a decision"),
     "override": ("contest", "record a named person's review of a decision"),
     "contests": ("contest", "list contests without an answer; exit 4 when one is overdue"),
+    "trace": ("answer", "show the whole thread of one decision"),
     "lineage": ("look", "follow the thread both ways from any id"),
     "flow": ("look", "show the map of the steps"),
     "doctor": ("look", "test this machine and its services"),
@@ -53,7 +54,7 @@ class Commands(click.Group):
         if name not in COMMANDS:
             return None
         module = importlib.import_module(f"pipelines.cli.{COMMANDS[name][0]}")
-        command: click.Command = getattr(module, name)
+        command: click.Command = getattr(module, name.replace("-", "_"))
         return command
 
     def resolve_command(

@@ -1,0 +1,206 @@
+"""A registry of whole versions, a ledger, and decisions by them: what accounting works on."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pipelines.adapters.memory import MemoryRegistry
+from pipelines.canonical import canonical_json, sha256_tree
+from pipelines.data import profile
+from pipelines.decisions.decide import Holdout, decide
+from pipelines.decisions.load import LoadedModel, Standing
+from pipelines.decisions.record import Call, Origin, Recorded, Recorder
+from pipelines.decisions.records import Stop
+from pipelines.decisions.service.in_force import load_promoted
+from pipelines.layout import State
+from pipelines.ledger.log import Ledger
+from pipelines.model import environment
+from pipelines.model.score import MarginKind
+from pipelines.params import DecideParams
+from pipelines.ports import RegistryEntry
+from pipelines.records import (
+    Approval,
+    Environment,
+    ModelVersion,
+    Part,
+    Promotion,
+    Snapshot,
+    Split,
+    Verdict,
+)
+from pipelines.release import champion, history
+from pipelines.release.version_files import VersionFiles
+from pipelines.typed import plain
+from tests.decisions import versions
+from tests.decisions.desks import CALL, PACK
+from tests.ledger.places import SqlitePlace
+from tests.model.small import CONTRACT, people
+
+ROOT = Path(__file__).parents[2]
+LOCK = ROOT / "infra" / "locks" / "model.lock"
+SNAPSHOT = Snapshot(
+    landed_id="1" * 64,
+    contract_sha256=CONTRACT.sha256,
+    rows_sha256="2" * 64,
+    rows=600,
+    refused=3,
+    columns=tuple(each.name for each in CONTRACT.columns),
+)
+SPLIT = Split(
+    snapshot_id=SNAPSHOT.id,
+    params_sha256="3" * 64,
+    parts={"train": Part(rows=400, sha256="4" * 64), "test": Part(rows=200, sha256="5" * 64)},
+)
+
+
+def write_version(
+    folder: Path, kind: MarginKind, lock: Path = LOCK, **changes: Any
+) -> tuple[VersionFiles, ModelVersion]:
+    """Write all files of a version, as registering does, for a model trained in this process."""
+    folder.mkdir(parents=True)
+    files = VersionFiles(folder)
+    shutil.copyfile(lock, files.lock)
+    described = environment.describe(lock)
+    described.write(files.environment)
+    ids = {"environment_id": described.id, "snapshot_id": SNAPSHOT.id, "split_id": SPLIT.id}
+    _, record = versions.write(folder, kind, **(ids | changes))
+    SNAPSHOT.write(files.snapshot)
+    SPLIT.write(files.split)
+    frames, edges = [people()], profile.edges([people()], CONTRACT, len(people()))
+    profile.profile(frames, CONTRACT, edges).write(files.profile)
+    files.policy.write_bytes(canonical_json(plain(PACK)) + b"\n")
+    verdict = Verdict(
+        passed=True,
+        blocked_by=(),
+        candidate_id=record.candidate_id,
+        model_sha256=record.model_sha256,
+        test_sha256="",
+        params_sha256="",
+        policy=PACK.name,
+        policy_sha256=PACK.sha256,
+        champion_id="",
+        checks={},
+        outcomes={},
+    )
+    verdict.write(files.verdict)
+    return files, msgspec.structs.replace(
+        record,
+        version="",
+        registry_run="",
+        verdict_id=verdict.id,
+        files_sha256=sha256_tree(folder),
+    )
+
+
+def register(
+    registry: MemoryRegistry, files: VersionFiles, record: ModelVersion, **changes: Any
+) -> ModelVersion:
+    """Register what `write_version` wrote; `changes` are of the version's record."""
+    empty: dict[str, Any] = {name: {} for name in ("tags", "params", "metrics", "folders")}
+    empty |= {"dataset": {}, "inputs": {}, "example": {}, "description": ""}
+    changed = msgspec.structs.replace(record, **changes)
+    return registry.register(RegistryEntry(version=changed, files=files.folder, **empty))
+
+
+def promote(registry: MemoryRegistry, version: str) -> Promotion:
+    """Let Ada approve a version and Bob make it the champion."""
+    verdict_id = registry.version(version).verdict_id
+    approval = Approval(
+        verdict_id=verdict_id,
+        model_name=registry.model_name,
+        version=version,
+        approved=True,
+        person="Ada",
+        reason="better",
+        at=history.now(),
+    )
+    registry.approve(approval)
+    trail = registry.promotions()
+    made = Promotion(
+        number=len(trail) + 1,
+        former_id=trail[-1].id if trail else None,
+        model_name=registry.model_name,
+        version=version,
+        former_version=trail[-1].version if trail else None,
+        verdict_id=verdict_id,
+        approval_id=approval.id,
+        person="Bob",
+        reason="better",
+        at=history.now(),
+        kind="promote",
+    )
+    registry.append(made)
+    champion.settle(registry)
+    return made
+
+
+@dataclass
+class World:
+    """One folder with a registry, a ledger and a state folder."""
+
+    folder: Path
+    registry: MemoryRegistry = field(init=False)
+    place: SqlitePlace = field(init=False)
+    ledger: Ledger = field(init=False)
+    asked: int = 0
+
+    def __post_init__(self) -> None:
+        (self.folder / "registry").mkdir(parents=True)
+        (self.folder / "ledger").mkdir()
+        self.state = State(self.folder / "var")
+        self.registry = MemoryRegistry("people", self.folder / "registry")
+        self.place = SqlitePlace(self.folder / "ledger")
+        self.ledger = self.place.ledger()
+        self.recorder = Recorder(self.ledger)
+
+    def opened(self) -> MemoryRegistry:
+        """Open the registry; counted, for what is kept must not ask it again."""
+        self.asked += 1
+        return self.registry
+
+    def version(self, kind: MarginKind = "linear", **changes: Any) -> Promotion:
+        """Register and promote a small model."""
+        made = self.folder / f"made-{len(self.registry.versions())}"
+        register(self.registry, *write_version(made, kind), **changes)
+        return promote(self.registry, str(len(self.registry.versions())))
+
+    def loaded(self, promotion: Promotion) -> tuple[LoadedModel, Origin]:
+        """Load a promoted version as the service does."""
+        into = self.folder / f"loaded-{promotion.number}"
+        shutil.rmtree(into, ignore_errors=True)
+        found = load_promoted(self.registry, promotion, DecideParams(), into)
+        return found.model, found.origin
+
+    def decide(
+        self,
+        promotion: Promotion,
+        sent: Sequence[bytes],
+        holdout: Holdout | None = None,
+        stop: Stop | None = None,
+        call: Call = CALL,
+    ) -> list[Recorded]:
+        """Decide about applications by a promoted version and record every one."""
+        model, origin = self.loaded(promotion)
+        rule = holdout or Holdout()
+        many = []
+        for data in sent:
+            number = self.recorder.number("tests", None)
+            many.append(
+                (data, decide(Standing(model, None, stop), data, number.hex(), rule), number)
+            )
+        return self.recorder.record_many(many, origin, call)
+
+    def close(self) -> None:
+        """Close the ledger."""
+        self.place.close()
+
+
+def described(path: Path) -> Environment:
+    """Return the environment in a version's folder."""
+    return msgspec.json.decode(VersionFiles(path).environment.read_bytes(), type=Environment)
