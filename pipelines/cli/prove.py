@@ -1,4 +1,4 @@
-"""Commands that prove and that serve one person's rights: verify, receipt, erase, export."""
+"""Commands that prove, and show a person what is recorded: verify, receipt, export."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import click
 
 from pipelines import wiring
 from pipelines.cli import voice
-from pipelines.cli.options import JSON, YES, here, open_ledger
-from pipelines.cli.release import PERSON, REASON
+from pipelines.cli.options import here, open_ledger
+from pipelines.cli.release import PERSON
 from pipelines.errors import ClewError, Erased, IntegrityBroken, NotThere, Unavailable
 
 # What the verifier's exit codes are in Clew's tree.
@@ -83,34 +83,6 @@ def receipt(decision_id: str, out: Path, disclose: bool, person: str) -> None:
         folder = write_bundle(ledger, number, out, disclose=disclose)
     check = f"python {folder}/verify.py {folder} --policy {state.ledger_policy}"
     voice.record({"bundle": folder, "check": check}, as_json=False)
-
-
-@click.command()
-@click.argument("subject")
-@PERSON
-@REASON
-@YES
-@JSON
-def erase(subject: str, person: str, reason: str, yes: bool, as_json: bool) -> None:
-    """Erase what is recorded about SUBJECT, as far as law and holds allow; exit 4 when not at all.
-
-    What must be kept is named with the day until which it must. All proofs stay whole.
-    """
-    from datetime import UTC, datetime
-
-    from pipelines import params
-    from pipelines.decisions import rights
-    from pipelines.release import policy
-
-    place = here()
-    pack = policy.read(place.layout, params.read(place.layout.params).policy)
-    with open_ledger(place.state) as ledger:
-        planned = rights.plan(ledger, subject, pack, datetime.now(UTC).date())
-        voice.confirm([*planned.lines(), f"by         {person}"], yes=yes)
-        done = rights.erase(ledger, subject, planned, pack, person, reason)
-    answer: dict[str, object] = {"erased": done.parts, "tombstone": done.receipt.id.hex()}
-    deferred = {bucket: str(day) for bucket, day in planned.deferred.items()}
-    voice.record(answer | {"deferred": deferred, "key_epoch": done.epoch}, as_json=as_json)
 
 
 @click.command()

@@ -105,9 +105,16 @@ def gate(run_id: str | None, as_json: bool) -> None:
 
 
 def data_commit(place: Place, name: str) -> str:
-    """Return the commit that `name`, a run id or a commit, stands for."""
+    """Return the commit that `name`, a run id or a commit, stands for.
+
+    Raises GateRefused when its data hold somebody who was erased and is to train nothing more.
+    """
+    from pipelines.runs import training_data
+
     git = Git(place.root)
-    return git.tip(name) or git.resolve(name)
+    commit = git.tip(name) or git.resolve(name)
+    training_data.refuse_excluded(place.root, place.state, commit)
+    return commit
 
 
 def _show_verdict(layout: Layout, *, as_json: bool) -> None:

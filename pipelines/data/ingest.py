@@ -1,11 +1,14 @@
 """Bring landed data in, byte for byte; refuse what must not be versioned, before it is.
 
+Only rows of people who were erased are left out; how many is kept beside the record.
+
 Everything is fetched into a sibling folder and admitted there; one rename puts it in place, so
 that a kill leaves what was there before. Pinning (`dvc add`) is the caller's.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -16,7 +19,7 @@ from pathlib import Path
 from pipelines import params as parameters
 from pipelines.canonical import sha256_file
 from pipelines.contract import read as read_contract
-from pipelines.data import admit, sources
+from pipelines.data import admit, exclude, sources
 from pipelines.layout import Layout
 from pipelines.params import Source
 from pipelines.ports import Context
@@ -87,9 +90,15 @@ def run(context: Context, *, source: Source | None = None, location: str | None 
             chunk_rows=data.chunk_rows,
             environ=os.environ,
         )
+        without = exclude.leave_out(
+            fresh, contract.subject, data.encoding, exclude.known(context.state)
+        )
         landed = describe(chosen.kind, fresh)
         admit.admit(landed, fresh, contract, data.encoding)
         landed.write(fresh / layout.landed_record.name)
+        if without:
+            text = json.dumps({"rows_of_people_erased": without}, sort_keys=True)
+            (fresh / layout.landed_without.name).write_text(text + "\n", encoding="utf-8")
         for path in fresh.iterdir():
             os.chmod(path, 0o644)  # noqa: PTH101 - data files, readable like any of git's
         put_in_place(fresh, layout.landed)

@@ -90,10 +90,19 @@ def erase(
         first = min(planned.deferred.values())
         raise GateRefused("the law wants these records kept", expected=f"erasure from {first} on")
     erasure.finish_erasures(ledger)
-    content = msgspec.json.encode({"person": person, "reason": reason})
-    ledger.record(Draft("erase", {}, (Body(f"staff {person}", "operation", content),)))
+    record_act(ledger, "erase", person, reason)
     basis = f"asked for, under {policy.name}"[:LONGEST_BASIS]
     return erasure.erase(ledger, erasure.plan(ledger, subject, planned.now), basis)
+
+
+def record_act(ledger: Ledger, kind: str, person: str, reason: str) -> str:
+    """Record who does something about a person's rights and why, but not for whom; return its id.
+
+    Raises BadRequest without a name or a reason.
+    """
+    content = msgspec.json.encode({"person": named(person), "reason": reasoned(reason)})
+    draft = Draft(kind, {}, (Body(f"staff {person}", "operation", content),))
+    return ledger.record(draft).id.hex()
 
 
 def export(ledger: Ledger, subject: str, person: str) -> dict[str, Any]:
