@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from pipelines.errors import ClewError, IntegrityBroken, Unavailable
-from pipelines.ledger.entry import Sealed
+from pipelines.ledger.entry import Draft, Sealed
 from pipelines.ledger.proof import Proof
 from pipelines.ledger.store import Stopped
 from pipelines.ledger.tree import Growth
@@ -38,10 +38,14 @@ class Receipt:
 
 
 class Group:
-    """Entries that are committed together, and what came of each."""
+    """Entries that are committed together, and what came of each.
+
+    `sealed` holds those of `asked` that are ready to be written, by their place.
+    """
 
     def __init__(self) -> None:
-        self.sealed: list[Sealed] = []
+        self.asked: list[Draft | Sealed] = []
+        self.sealed: dict[int, Sealed] = {}
         self.outcomes: dict[int, Receipt | ClewError] = {}
         self.done = threading.Event()
         self._watchers: list[Callable[[], None]] = []
@@ -49,7 +53,7 @@ class Group:
 
     def open_places(self) -> list[int]:
         """Return the places of entries of which nothing has come yet."""
-        return [place for place in range(len(self.sealed)) if place not in self.outcomes]
+        return [place for place in range(len(self.asked)) if place not in self.outcomes]
 
     def fail(self, error: ClewError, places: Iterable[int]) -> None:
         """Give these places an error."""
@@ -99,33 +103,49 @@ class Ticket:
 
 
 class GroupWriter:
-    """One thread that commits what has gathered while it committed the group before."""
+    """Commits what has gathered while the group before was committed, one group at a time.
+
+    A thread of its own does it; a caller who finds it idle and would wait anyway does it itself.
+    """
 
     def __init__(self, commit: Callable[[Group], None]) -> None:
         self._commit = commit
         self._waiting: deque[Group] = deque()
         self._change = threading.Condition()
         self._stopped: ClewError | None = None
-        self._closing = False
+        self._closing = self._at_work = False
         self._thread = threading.Thread(target=self._run, name="ledger writer", daemon=True)
         self._thread.start()
 
-    def append(self, many: Sequence[Sealed]) -> list[Ticket]:
+    def append(self, many: Sequence[Draft | Sealed]) -> list[Ticket]:
         """Take entries, in order. Raises Unavailable, having taken none, when there is no room."""
         with self._change:
-            self._refuse_when_stopped()
-            if len(self._waiting) >= MOST_WAITING_GROUPS:
-                raise Unavailable("too many entries wait for the ledger")
-            tickets = [self._append(sealed) for sealed in many]
-            self._change.notify()
+            tickets = self._take(many)
+            if not self._at_work:
+                self._change.notify()
             return tickets
 
-    def _append(self, sealed: Sealed) -> Ticket:
-        if not self._waiting or len(self._waiting[-1].sealed) >= LARGEST_GROUP:
+    def append_and_wait(self, one: Draft | Sealed) -> Receipt:
+        """Take an entry and wait until it is sealed. Raises Unavailable, and why it is not."""
+        with self._change:
+            ticket = self._take([one])[0]
+            group = None if self._at_work else self._next_group()
+        if group is not None:
+            self._work(group)
+        return ticket.result()
+
+    def _take(self, many: Sequence[Draft | Sealed]) -> list[Ticket]:
+        self._refuse_when_stopped()
+        if len(self._waiting) >= MOST_WAITING_GROUPS:
+            raise Unavailable("too many entries wait for the ledger")
+        return [self._append(one) for one in many]
+
+    def _append(self, one: Draft | Sealed) -> Ticket:
+        if not self._waiting or len(self._waiting[-1].asked) >= LARGEST_GROUP:
             self._waiting.append(Group())
         group = self._waiting[-1]
-        group.sealed.append(sealed)
-        return Ticket(group, len(group.sealed) - 1)
+        group.asked.append(one)
+        return Ticket(group, len(group.asked) - 1)
 
     def close(self) -> None:
         """Commit what waits, and end the thread."""
@@ -135,22 +155,38 @@ class GroupWriter:
         self._thread.join()
 
     def _run(self) -> None:
-        while (group := self._next_group()) is not None:
-            try:
-                self._commit(group)
-            except (Stopped, IntegrityBroken) as error:
-                self._stop(error, group)
-            except Unavailable as error:
-                group.fail(error, group.open_places())
-            except BaseException as error:  # noqa: BLE001 - whatever it is, nothing is acknowledged
-                self._stop(Stopped(f"the ledger's writer failed: {type(error).__name__}"), group)
-            group.finish()
+        while True:
+            with self._change:
+                while self._at_work or not (self._waiting or self._closing):
+                    self._change.wait()
+                if not self._waiting:
+                    return
+                group = self._next_group()
+            self._work(group)
 
-    def _next_group(self) -> Group | None:
-        with self._change:
-            while not self._waiting and not self._closing:
-                self._change.wait()
-            return self._waiting.popleft() if self._waiting else None
+    def _next_group(self) -> Group:
+        """Take the group to commit now, under the lock."""
+        self._at_work = True
+        return self._waiting.popleft()
+
+    def _work(self, group: Group) -> None:
+        """Commit a group in this thread, and tell the writer's thread of what has gathered."""
+        try:
+            self._commit(group)
+        except (Stopped, IntegrityBroken) as error:
+            self._stop(error, group)
+        except Unavailable as error:
+            group.fail(error, group.open_places())
+        except BaseException as error:
+            self._stop(Stopped(f"the ledger's writer failed: {type(error).__name__}"), group)
+            if not isinstance(error, Exception):
+                raise  # whoever interrupts the process is heard
+        finally:
+            with self._change:
+                self._at_work = False
+                if self._waiting or self._closing:
+                    self._change.notify()
+            group.finish()
 
     def _stop(self, error: ClewError, current: Group) -> None:
         """Take nothing more, for good, and fail everything that waits."""

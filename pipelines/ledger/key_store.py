@@ -22,11 +22,13 @@ class WrappedKey:
 class KeyStore(Protocol):
     """Where wrapped data keys are kept. Every method raises Unavailable when it cannot answer."""
 
-    def add_spare(self, keys: Sequence[WrappedKey]) -> None:
-        """Keep new keys that no subject has yet; durable on return."""
+    def add(self, keys: Sequence[WrappedKey]) -> None:
+        """Keep new keys, spare ones or a subject's; durable on return."""
 
-    def find(self, pairs: Sequence[tuple[bytes, str]]) -> dict[tuple[bytes, str], WrappedKey]:
-        """Return a key that is not retired for each (ref, bucket) that has one."""
+    def find(
+        self, pairs: Sequence[tuple[bytes, str]]
+    ) -> tuple[int, dict[tuple[bytes, str], WrappedKey]]:
+        """Return the generation, and a key not retired for each (ref, bucket) that has one."""
 
     def drop_spare(self, key_ids: Sequence[bytes]) -> None:
         """Delete those of these keys that no subject has."""

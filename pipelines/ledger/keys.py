@@ -34,6 +34,7 @@ KEY_SIZE: Final = 32
 ID_SIZE: Final = 16
 TIME_SIZE: Final = 6
 NONCE_SIZE: Final = 12
+SPARE: Final = (b"", "")
 SPARE_KEYS: Final = 256
 REMEMBERED_KEYS: Final = 10_000
 DAY_MS: Final = 86_400_000
@@ -56,10 +57,17 @@ class Ring:
 
     index: bytes = field(repr=False)
     epochs: dict[int, bytes] = field(repr=False)
+    _ciphers: dict[int, AESGCM] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def newest(self) -> int:
         return max(self.epochs)
+
+    def cipher(self, epoch: int) -> AESGCM:
+        """Return the cipher of an epoch's key."""
+        if epoch not in self._ciphers:
+            self._ciphers[epoch] = AESGCM(self.epochs[epoch])
+        return self._ciphers[epoch]
 
     @classmethod
     def read(cls, path: Path) -> Ring:
@@ -212,17 +220,17 @@ class Keys:
 
     def _learn(self, pairs: Sequence[tuple[bytes, str]]) -> None:
         """Learn a key for each pair, under the lock: the one it has, or a spare, not linked yet."""
-        generation = self.store.generation()
-        held = self.store.find(pairs)
-        missing = len(pairs) - len(held)
-        if len(self._spare) < missing:
-            self._spare += self._fresh_spares(max(SPARE_KEYS, missing))
-        for pair in pairs:
-            if pair in held:
-                key_id, key = held[pair].key_id, self._unwrap(held[pair])
-            else:
-                key_id, key = self._spare.pop()
-                self._unlinked.add(key_id)
+        generation, held = self.store.find(pairs)
+        fresh = [pair for pair in pairs if pair not in held]
+        if len(fresh) > SPARE_KEYS:
+            found = self._make(fresh)
+        else:
+            if len(self._spare) < len(fresh):
+                self._spare += self._make([SPARE] * SPARE_KEYS)
+            found = [self._spare.pop() for _ in fresh]
+            self._unlinked.update(key_id for key_id, _ in found)
+        found += [(row.key_id, self._unwrap(row)) for row in held.values()]
+        for pair, (key_id, key) in zip([*fresh, *held], found, strict=True):
             self._known[pair] = DataKey(key_id, *pair, generation, AESGCM(key))
 
     def link(self, keys: Iterable[DataKey]) -> None:
@@ -234,28 +242,29 @@ class Keys:
             with self._lock:
                 self._unlinked.difference_update(key_id for key_id, _, _ in rows)
 
-    def _fresh_spares(self, count: int) -> list[tuple[bytes, bytes]]:
-        """Make spare keys under the ring's lock: a rotation meanwhile would miss them."""
-        fresh = [(ordered_id(), os.urandom(KEY_SIZE)) for _ in range(count)]
+    def _make(self, owners: Sequence[tuple[bytes, str]]) -> list[tuple[bytes, bytes]]:
+        """Make a key for each owner under the ring's lock: a rotation meanwhile would miss them."""
+        fresh = [(ordered_id(), os.urandom(KEY_SIZE)) for _ in owners]
         with locked(self._ring_file):
             self._ring = Ring.read(self._ring_file)
-            self.store.add_spare([self._wrap(key_id, key) for key_id, key in fresh])
+            self.store.add(
+                [self._wrap(*made, *owner) for made, owner in zip(fresh, owners, strict=True)]
+            )
         return fresh
 
-    def _wrap(self, key_id: bytes, key: bytes, ref: bytes = b"", bucket: str = "") -> WrappedKey:
+    def _wrap(self, key_id: bytes, key: bytes, ref: bytes, bucket: str) -> WrappedKey:
         epoch, nonce = self._ring.newest, os.urandom(NONCE_SIZE)
-        sealed = AESGCM(self._ring.epochs[epoch]).encrypt(nonce, key, _bound_to(key_id, epoch))
+        sealed = self._ring.cipher(epoch).encrypt(nonce, key, _bound_to(key_id, epoch))
         return WrappedKey(key_id, epoch, nonce + sealed, ref, bucket)
 
     def _unwrap(self, row: WrappedKey) -> bytes:
         if row.epoch not in self._ring.epochs:
             self._ring = Ring.read(self._ring_file)  # another process rotated
-        key = self._ring.epochs.get(row.epoch)
-        if key is None:
+        if row.epoch not in self._ring.epochs:
             raise NotThere("the key-encryption key of this epoch is gone", observed=row.epoch)
         try:
             nonce, sealed = row.wrapped[:NONCE_SIZE], row.wrapped[NONCE_SIZE:]
-            return AESGCM(key).decrypt(nonce, sealed, _bound_to(row.key_id, row.epoch))
+            return self._ring.cipher(row.epoch).decrypt(nonce, sealed, _bound_to(row.key_id, row.epoch))
         except (InvalidTag, ValueError):
             raise IntegrityBroken("a wrapped key was changed") from None
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Final
 
-from pipelines.errors import Erased, IntegrityBroken, NotThere, Unavailable
+from pipelines.errors import BadRequest, ClewError, Erased, IntegrityBroken, NotThere, Unavailable
 from pipelines.ledger.entry import (
     Disclosed,
     Draft,
@@ -18,7 +18,6 @@ from pipelines.ledger.entry import (
     bound_to,
     disclose,
     read_entry,
-    seal,
     seal_many,
 )
 from pipelines.ledger.group import LARGEST_GROUP, Group, GroupWriter, Receipt, Ticket
@@ -61,7 +60,7 @@ class Ledger:
 
     def record(self, draft: Draft) -> Receipt:
         """Record one draft and wait for its seal. Raises Unavailable, BadRequest."""
-        return self.submit(draft).result()
+        return self._writer.append_and_wait(draft)
 
     def record_many(self, drafts: Iterable[Draft]) -> list[Receipt]:
         """Record drafts, in groups; return a receipt for each in order."""
@@ -74,8 +73,8 @@ class Ledger:
         return [ticket.result() for ticket in tickets]
 
     def submit(self, draft: Draft) -> Ticket:
-        """Seal a draft here, hand it to the writer, and return without waiting."""
-        return self.append(seal(draft, self.origin, self.keys))
+        """Hand a draft to the writer, and return without waiting for disk or key store."""
+        return self._writer.append([draft])[0]
 
     def append(self, sealed: Sealed) -> Ticket:
         """Hand a sealed entry to the writer. Raises Unavailable when it takes no more."""
@@ -179,11 +178,34 @@ class Ledger:
 
     def _commit(self, group: Group) -> None:
         """Commit a group; where an id is in use, fail its entry and commit the others."""
+        self._seal(group)
         while places := group.open_places():
             try:
                 self._commit_places(group, places)
             except AlreadyRecorded as error:
                 self._fail_recorded(group, places, error)
+
+    def _seal(self, group: Group) -> None:
+        """Seal the drafts of a group in one go; one that cannot be sealed fails alone."""
+        drafts = {place: one for place, one in enumerate(group.asked) if isinstance(one, Draft)}
+        group.sealed = {p: one for p, one in enumerate(group.asked) if isinstance(one, Sealed)}
+        try:
+            done = seal_many(list(drafts.values()), self.origin, self.keys)
+            group.sealed.update(zip(drafts, done, strict=True))
+        except Unavailable:
+            raise
+        except Exception:  # noqa: BLE001 - found out one by one; nothing is written yet
+            for place, draft in drafts.items():
+                self._seal_alone(group, place, draft)
+
+    def _seal_alone(self, group: Group, place: int, draft: Draft) -> None:
+        try:
+            group.sealed[place] = seal_many([draft], self.origin, self.keys)[0]
+        except ClewError as error:
+            group.fail(error, [place])
+        except Exception as error:  # noqa: BLE001 - its words may hold a person's values
+            refusal = BadRequest("an entry that cannot be sealed", observed=type(error).__name__)
+            group.fail(refusal, [place])
 
     def _commit_places(self, group: Group, places: list[int]) -> None:
         with self.guard.locked():

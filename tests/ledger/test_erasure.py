@@ -222,7 +222,7 @@ def test_a_backup_of_the_key_store_opens_nothing(place: Place) -> None:
     part = next(part for seq, _, part in ledger.store.parts(0, 30) if seq == 1)
     row = ledger.keys.of_subject("anna")[0]
     erase(ledger, plan(ledger, "anna"), "request")
-    ledger.keys.store.add_spare([row])
+    ledger.keys.store.add([row])
 
     with pytest.raises(NotThere):
         ledger.keys.cipher(part.key_id)

@@ -156,7 +156,7 @@ def test_a_log_outlives_its_signing_key(place: Place) -> None:
 def test_facts_that_have_no_place(place: Place, facts: dict[str, object]) -> None:
     """A fact under a taken or odd name, of another type, or too large, is refused."""
     with pytest.raises(BadRequest):
-        place.ledger().submit(Draft("decision", facts))  # type: ignore[arg-type]
+        place.ledger().record(Draft("decision", facts))  # type: ignore[arg-type]
 
 
 def test_a_closed_ledger_takes_nothing(place: Place) -> None:
