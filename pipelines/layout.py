@@ -52,10 +52,6 @@ class Layout:
     def landed_record(self) -> Path:
         return self.landed / "landed.json"
 
-    @property
-    def landed_without(self) -> Path:
-        return self.landed / "without.json"
-
     # validate
     @property
     def valid(self) -> Path:
@@ -391,13 +387,8 @@ def state(start: Path | None = None) -> State:
 
 
 def _git(folder: Path, *words: str) -> str:
-    done = subprocess.run(  # noqa: S603
-        ["git", *words],  # noqa: S607
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = ["git", *words]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode != 0:
         raise NotThere(
             "not inside a git repository",

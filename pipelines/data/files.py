@@ -10,6 +10,11 @@ ROW = "_row"
 PLACE = ("_file", "_line", "_whole", "_extra")
 
 
+def landed_without(layout: Layout) -> Path:
+    """Return the path of the counts of rows left out of a landing; it is there if any were."""
+    return layout.landed / "without.json"
+
+
 def valid_part(layout: Layout, number: int) -> Path:
     """Return the path of one chunk of accepted rows."""
     return layout.valid / f"part-{number:05d}.parquet"

@@ -20,6 +20,7 @@ from pipelines import params as parameters
 from pipelines.canonical import sha256_file
 from pipelines.contract import read as read_contract
 from pipelines.data import admit, exclude, sources
+from pipelines.data.files import landed_without
 from pipelines.layout import Layout
 from pipelines.params import Source
 from pipelines.ports import Context
@@ -98,7 +99,7 @@ def run(context: Context, *, source: Source | None = None, location: str | None 
         landed.write(fresh / layout.landed_record.name)
         if without:
             text = json.dumps({"rows_of_people_erased": without}, sort_keys=True)
-            (fresh / layout.landed_without.name).write_text(text + "\n", encoding="utf-8")
+            (fresh / landed_without(layout).name).write_text(text + "\n", encoding="utf-8")
         for path in fresh.iterdir():
             os.chmod(path, 0o644)  # noqa: PTH101 - data files, readable like any of git's
         put_in_place(fresh, layout.landed)

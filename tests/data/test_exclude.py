@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from pipelines.contract import Column
 from pipelines.data import exclude
 from pipelines.data.exclude import Excluded
+from pipelines.data.files import landed_without
 from pipelines.errors import NotThere
 from pipelines.ledger.keys import create_ring
 from tests.data.conftest import Checkout, person
@@ -75,7 +76,7 @@ def test_parquet_keeps_its_other_values(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["17", "+17", "17.0", "017"])
 def test_a_number_is_found_however_it_is_written(tmp_path: Path, text: str) -> None:
-    """A subject that is a whole number is the same person with a sign, a fraction of zero, zeros."""
+    """A subject that is a whole number is the same with a sign, zeros before or after it."""
     (tmp_path / "a.csv").write_text(f"person\n{text}\n18\n")
     exclude.leave_out(tmp_path, NUMBER, "utf-8", leaving_out("17"))
     assert "person\n18\n" == (tmp_path / "a.csv").read_text()
@@ -112,11 +113,11 @@ def test_nobody_who_was_erased_is_landed_again(checkout: Checkout) -> None:
     landing = checkout.csv(rows)
     before = checkout.ingest()
     create_ring(checkout.context.state.ledger_ring)
-    exclude.add(checkout.context.state, rows[3][0])
+    exclude.add(checkout.context.state, str(rows[3][0]))
     after = checkout.ingest()
     kept = (checkout.layout.landed / "a.csv").read_text()
     assert before.id != after.id
     assert landing.read_text().splitlines()[4] not in kept
     assert 6 == len(kept.splitlines())
-    without = json.loads(checkout.layout.landed_without.read_text())
+    without = json.loads(landed_without(checkout.layout).read_text())
     assert {"rows_of_people_erased": {"a.csv": 1}} == without
