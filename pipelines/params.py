@@ -15,7 +15,6 @@ from pipelines.canonical import sha256_json
 from pipelines.errors import BadRequest, did_you_mean
 from pipelines.typed import load_yaml, plain, read_yaml
 
-
 Action = Literal["none", "alert", "retrain", "stop"]
 
 

@@ -32,6 +32,9 @@ PARAMS = (
     params.ReferenceParams,
     params.LetterParams,
     params.AuditParams,
+    params.WatchParams,
+    params.Bound,
+    params.WatchActions,
     params.Schedules,
 )
 CONTRACT = """\

@@ -1,0 +1,76 @@
+"""The command `watch`: compare a window of recorded decisions with what a version was made from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from pipelines import params, wiring
+from pipelines.cli import voice
+from pipelines.cli.options import JSON, here, open_ledger
+from pipelines.errors import BadRequest, GateRefused
+
+if TYPE_CHECKING:
+    from pipelines.watch.findings import WatchReport
+
+SHOWN = 20
+
+
+@click.command()
+@click.option("--window", "name", help="A month, ISO week or day: 2026-10, 2026-W41, 2026-10-05.")
+@click.option("--from", "start", help="First day or moment, UTC.")
+@click.option("--to", "end", help="The day or moment it ends before, UTC.")
+@click.option("--all", "everything", is_flag=True, help="Show what is fine too.")
+@JSON
+def watch(
+    name: str | None, start: str | None, end: str | None, everything: bool, as_json: bool
+) -> None:
+    """Compare a window of recorded decisions with the champion's baseline; write a report.
+
+    Exit 4 when something alarms: a verdict, not a fault. What the params ask for then stands with
+    each finding; nothing is done by this command.
+    """
+    from pipelines.layout import Watched
+    from pipelines.release import policy
+    from pipelines.typed import plain
+    from pipelines.watch import run, window
+
+    if (name is None) == (start is None and end is None):
+        raise BadRequest("name a window, or its two ends", hint="clew watch --window 2026-10")
+    chosen = window.parse(name) if name else window.between(start or "", end or "")
+    place = here()
+    known = params.read(place.layout.params)
+    registry = wiring.registry(place.state)(known.model_name)
+    found = run.in_force(registry, place.state.temporary)
+    pack = policy.read(place.layout, known.policy)
+    files = Watched(place.state.watch / known.model_name)
+    with open_ledger(place.state) as ledger:
+        made = run.run(run.Question(found, chosen, known, pack), ledger, files, voice.note)
+    voice.note(f"report {files.report(chosen.name, made.id)}")
+    if as_json:
+        voice.record(plain(made), as_json=True)
+    else:
+        _tell(made, everything)
+    if made.alarms:
+        raise GateRefused(
+            "the watch alarms",
+            where=chosen.name,
+            observed=f"{len(made.alarms)} alarms",
+            expected="none",
+            hint=f"action: {made.action}",
+        )
+
+
+def _tell(made: WatchReport, everything: bool) -> None:
+    """Print the findings, the worst first."""
+    told = [each for each in made.findings if everything or each.status != "ok"]
+    voice.result(
+        [
+            {"status": each.status, "check": each.check, "action": each.action, "said": each.said}
+            for each in (told if everything else told[:SHOWN])
+        ],
+        as_json=False,
+    )
+    hidden = len(made.findings) - len(told)
+    voice.note(f"{len(made.alarms)} alarms, {hidden} findings are fine; action: {made.action}")
