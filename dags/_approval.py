@@ -17,7 +17,7 @@ REASON = Param(
     None,
     type=["null", "string"],
     title="Reason",
-    description="Why. It is kept with the version for as long as the version is.",
+    description="Why. It stays on record beside what was answered.",
 )
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 SNAPSHOT = Asset(name="snapshot", uri="clew://snapshot", group="data")
 CANDIDATE = Asset(name="candidate", uri="clew://candidate", group="model")
 CHAMPION = Asset(name="champion", uri="clew://champion", group="model")
+DECISIONS = Asset(name="decisions", uri="clew://decisions", group="decisions")
 
 
 class Publish(BaseOperator):

@@ -14,6 +14,8 @@ import click
 from pipelines import params, run_step, runs
 from pipelines.cli.options import Place, here
 from pipelines.cli.run import data_commit, replace_source
+from pipelines.cli.task_decide import score, switch
+from pipelines.cli.task_erase import erase, erase_plan
 from pipelines.cli.task_release import approve, plan, promote
 from pipelines.cli.voice import tell
 from pipelines.errors import BadRequest, DataRefused, GateRefused
@@ -30,7 +32,7 @@ def task() -> None:
     """Do one task of a run; what it prints is a JSON object."""
 
 
-for each in (plan, approve, promote):
+for each in (plan, approve, promote, score, switch, erase_plan, erase):
     task.add_command(each)
 
 

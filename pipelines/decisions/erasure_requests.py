@@ -17,8 +17,10 @@ import msgspec
 from pipelines.errors import BadRequest, IntegrityBroken, NotThere
 from pipelines.ledger.secret_files import create_secret, read_secret, replace_secret
 from pipelines.records import Json
+from pipelines.release.approve import named, reasoned
 
 BYTES = 16
+LONGEST = 200
 REFERENCE = re.compile(r"[0-9a-f]{32}")
 
 
@@ -45,7 +47,7 @@ def create(folder: Path, subject: str, person: str, reason: str) -> str:
         raise BadRequest("nobody is named who is to be erased")
     reference = secrets.token_hex(BYTES)
     at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-    made = Request(subject=subject, person=person, reason=reason, at=at)
+    made = Request(subject=subject, person=named(person), reason=reasoned(reason)[:LONGEST], at=at)
     create_secret(_path(folder, reference), _text(made))
     return reference
 

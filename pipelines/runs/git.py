@@ -84,6 +84,11 @@ class Git:
                 return child
         return None
 
+    def run_of(self, commit: str) -> str | None:
+        """Return the id of the run that a commit belongs to; None when no run made it."""
+        told = "--format=%(trailers:key=Clew-Run,valueonly,separator=)"
+        return self("log", "-1", told, "--grep", "^Clew-Run: ", commit) or None
+
     def contains(self, commit: str, tip: str) -> bool:
         """Return whether `tip` is `commit` or comes after it."""
         try:

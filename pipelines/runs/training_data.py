@@ -187,14 +187,11 @@ def refuse_excluded(repository: Path, state: State, commit: str) -> None:
     outs = outputs(git, commit)
     if flow.path("snapshot") not in outs:
         return
-    run_id = git(
-        "log", "-1", "--format=%(trailers:key=Clew-Run,valueonly)", "--grep=^Clew-Run: ", commit
-    )
-    tip = Tip(
-        run_id, commit, dt.date.min, outs[flow.path("snapshot")], outs.get(flow.path("refused"), "")
-    )
-    if not run_id:
-        raise NotThere("this commit belongs to no run", observed=commit[:12])
+    run_id = git.run_of(commit)
+    if run_id is None:
+        raise NotThere("no run made this commit", observed=commit[:12], hint="clew lineage")
+    refused = outs.get(flow.path("refused"), "")
+    tip = Tip(run_id, commit, dt.date.min, outs[flow.path("snapshot")], refused)
     rows = sum(
         excluded.holds(text)
         for column in subjects(repository, state, tip)

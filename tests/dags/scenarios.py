@@ -17,6 +17,9 @@ PASSED = {
     "step gate": {"answer": {"commit": "after-gate"}},
     "register": {"answer": REGISTERED},
 }
+REFERENCE = "0123456789abcdef" * 2
+SCORED = {"answer": {"batch": "b" * 64, "version": "7", "rows": 9, "out": "/state/scored/b"}}
+SNAPSHOT = {"answer": {"batch": "c" * 64, "version": "7", "rows": 5, "out": "/state/scored/c"}}
 PLANNED = {"version": "7", "verdict": VERDICT, "approval_required": False}
 
 
@@ -33,6 +36,11 @@ def prepare(answers: dict[str, Any], **conf: object) -> dict[str, Any]:
 def promote(answers: dict[str, Any], **conf: object) -> dict[str, Any]:
     """Return a promotion of version 7."""
     return {"dag": "promote_model", "conf": {"version": "7"} | conf, "answers": answers}
+
+
+def score(answers: dict[str, Any], **conf: object) -> dict[str, Any]:
+    """Return a file to decide about."""
+    return {"dag": "score_batch", "conf": conf, "answers": answers}
 
 
 def landed(snapshot: str) -> dict[str, Any]:
@@ -69,6 +77,21 @@ SCENARIOS: dict[str, dict[str, Any]] = {
     "champion already": promote({"plan": {"answer": {"skipped": "the champion already"}}}),
     "blocked version": promote({"plan": {"exit": 4}}),
     "no version": {"dag": "promote_model", "conf": {}},
+    "a file": score({"score": [{"exit": 6}, SCORED]}, file="may/a.csv", format="jsonl"),
+    "the same file": score({"score": SCORED}, file="may/a.csv"),
+    "a snapshot": score({"score": SNAPSHOT}, snapshot="d1", challenger="3"),
+    "no such file": score({"score": {"exit": 7}}, file="b.csv"),
+    "may not be erased": {
+        "dag": "erase_subject",
+        "conf": {"reference": REFERENCE},
+        "answers": {"erase-plan": {"exit": 4}},
+    },
+    "erased before": {
+        "dag": "erase_subject",
+        "conf": {"reference": REFERENCE},
+        "answers": {"erase-plan": {"answer": {"skipped": "closed before"}}},
+    },
+    "stopped": {"dag": "stop_decisions", "conf": {"action": "stop", "reason": "it drifts"}},
 }
 
 # What is typed into a form: the DAG, the fields, and whether they are taken.
@@ -93,5 +116,19 @@ TYPED: list[tuple[str, dict[str, object], bool]] = [
     ("promote_model", {"version": "0"}, False),
     ("promote_model", {"version": 12}, False),
     ("promote_model", {"version": "latest"}, False),
+    ("score_batch", {"file": "a.csv", "snapshot": None, "format": "jsonl"}, True),
+    ("score_batch", {"file": "may/a.parquet"}, True),
+    ("score_batch", {"file": "../users.json"}, False),
+    ("score_batch", {"file": "may/../../users.json"}, False),
+    ("score_batch", {"file": "/etc/passwd"}, False),
+    ("score_batch", {"file": "--out=a"}, False),
+    ("score_batch", {"format": "csv"}, False),
+    ("score_batch", {"challenger": "latest"}, False),
+    ("erase_subject", {"reference": REFERENCE}, True),
+    ("erase_subject", {"reference": "Jane Doe"}, False),
+    ("erase_subject", {"reference": "B0001"}, False),
+    ("stop_decisions", {"action": "stop", "reason": "it drifts"}, True),
+    ("stop_decisions", {"action": "start"}, False),
+    ("stop_decisions", {"reason": "no"}, False),
 ]
 FORMS = [[dag, fields] for dag, fields, _ in TYPED]

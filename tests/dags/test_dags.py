@@ -12,7 +12,11 @@ from tests.dags.scenarios import TYPED
 
 pytestmark = pytest.mark.airflow
 HEAVY = {"pandas", "numpy", "sklearn", "scipy", "mlflow", "evidently", "dvc", "pyarrow", "skops"}
-DAGS = {"prepare_data", "train_model", "promote_model"}
+DAGS = {"prepare_data", "train_model", "promote_model"} | {
+    "score_batch",
+    "erase_subject",
+    "stop_decisions",
+}
 
 
 def test_every_dag_file_loads(dags: dict[str, Any]) -> None:
@@ -93,10 +97,11 @@ def test_one_leaf_waits_for_every_check(dags: dict[str, Any]) -> None:
 
 def test_only_approvers_are_asked(dags: dict[str, Any]) -> None:
     """The question goes to the users whose role is `user`, and nobody's answer is made up."""
-    approve = dags["dags"]["promote_model"]["tasks"]["approve"]
-    assert [{"id": "pat", "name": "pat"}] == approve["assigned"]
-    assert approve["defaults"] is None
-    assert "None" != approve["timeout"]
+    for name in ("promote_model", "erase_subject"):
+        approve = dags["dags"][name]["tasks"]["approve"]
+        assert [{"id": "pat", "name": "pat"}] == approve["assigned"]
+        assert approve["defaults"] is None
+        assert "None" != approve["timeout"]
 
 
 @pytest.mark.parametrize("number", range(len(TYPED)))
