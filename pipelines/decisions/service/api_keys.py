@@ -72,6 +72,13 @@ class ApiKeys:
             raise NotKnown("no such API key", where="Authorization")
         return found
 
+    def holder(self, sha256: str) -> ApiKey:
+        """Return the key of this hash, as long as it is in use. Raises NotKnown."""
+        found = self._current().get(sha256)
+        if found is None:
+            raise NotKnown("this API key is out of use", where="cookie")
+        return found
+
     def _current(self) -> dict[str, ApiKey]:
         """Return the keys; a file that cannot be read lets nobody in."""
         try:
@@ -98,6 +105,7 @@ def create(path: Path, name: str, roles: Iterable[Role]) -> str:
     roles = tuple(dict.fromkeys(roles))
     if not name.strip() or not roles:
         raise BadRequest("a key has a name and at least one role")
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with locked(path):
         known = _known(path)
         if any(each.name == name for each in known):
@@ -121,7 +129,6 @@ def _known(path: Path) -> tuple[ApiKey, ...]:
     try:
         return read(path)
     except NotThere:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return ()
 
 

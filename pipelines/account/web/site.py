@@ -1,0 +1,75 @@
+"""What the pages and the JSON answers work with: the ledger, the registry, and who may come in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+from pipelines.account.knots import Servers
+from pipelines.account.original import Opened, Original, original
+from pipelines.account.web.gate import Gate
+from pipelines.decisions.record import Origin, Recorder
+from pipelines.layout import Layout, State
+from pipelines.ledger.log import Ledger
+from pipelines.params import Params
+from pipelines.release.policy import Policy
+
+T = TypeVar("T")
+WORKERS: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One report of the watch as its page shows it; `figures` are rows of one table."""
+
+    name: str
+    at: str
+    state: str
+    words: str
+    figures: Sequence[Mapping[str, Any]] = ()
+
+
+def no_reports() -> Sequence[Report]:
+    """Return that the watch has reported nothing."""
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One record site.
+
+    `policy` reads the policy pack in force, `servers` says where other pages stand now, `reports`
+    what the watch found; they are called at each use, for all of them change while this runs.
+    """
+
+    ledger: Ledger
+    registry: Opened
+    layout: Layout
+    state: State
+    params: Params
+    gate: Gate
+    policy: Callable[[], Policy]
+    servers: Callable[[], Servers] = Servers
+    reports: Callable[[], Sequence[Report]] = no_reports
+    pool: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(WORKERS, thread_name_prefix="pages")
+    )
+
+    @property
+    def recorder(self) -> Recorder:
+        return Recorder(self.ledger)
+
+    def version(self, origin: Origin) -> Original:
+        """Return the version that a decision names, checked. Raises IntegrityBroken."""
+        return original(self.registry, origin, self.state)
+
+    async def aside(self, work: Callable[..., T], *words: object) -> T:
+        """Run blocking work in a thread of the pool."""
+        return await asyncio.get_running_loop().run_in_executor(self.pool, work, *words)
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self.pool.shutdown(cancel_futures=True)

@@ -1,0 +1,141 @@
+"""What the page of one decision shows, out of the record and what came after it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pipelines.account.afterwards import Course, follow
+from pipelines.account.trace import Sealed, Thread, check_sealed, trace
+from pipelines.account.web.gate import Visitor
+from pipelines.account.web.site import Site
+from pipelines.contract import Column, Contract
+from pipelines.decisions.record import Decision, Recorded
+from pipelines.decisions.records import Concern, Refusal
+from pipelines.errors import ClewError, IntegrityBroken
+from pipelines.typed import read_json
+
+OUTCOMES: Final = {
+    "approve": "approved",
+    "decline": "declined",
+    "refer": "referred to a person",
+    "refuse": "sent back",
+}
+BECAUSE: Final = {
+    "score": "by the score",
+    "band": "the score is too near to the cutoff for a machine",
+    "stopped": "deciding was stopped",
+    "holdout": "drawn for the former procedure",
+    "outside": "a value is outside of what is documented",
+    "no-score": "no score could be made",
+    "refused": "the application broke the contract",
+}
+ROLES: Final = ("feature", "protected", "subject", "event_time", "target", "ignored")
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One thing that was received: the column, its words, its unit, and the value as text."""
+
+    name: str
+    label: str
+    unit: str
+    text: str
+    read: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """One decision, ready to show. `thread` is None where it could not be followed: `trouble`."""
+
+    recorded: Recorded
+    sealed: Sealed
+    course: Course
+    contract: Contract | None
+    values: Sequence[Value]
+    thread: Thread | None
+    trouble: str
+    broken: bool
+
+    @property
+    def made(self) -> Decision:
+        return self.recorded.made
+
+
+def look(site: Site, number: bytes, visitor: Visitor, request_id: str) -> Whole:
+    """Return a decision to show; that somebody looked is recorded before.
+
+    Raises NotThere, Erased, IntegrityBroken, Unavailable.
+    """
+    recorded = site.recorder.look(number, visitor.name, request_id)
+    return whole(site, number, recorded)
+
+
+def whole(site: Site, number: bytes, recorded: Recorded) -> Whole:
+    """Return everything about a decision that was looked at."""
+    thread, contract, trouble, broken = None, None, "", False
+    sealed = check_sealed(site.ledger, recorded)
+    try:
+        thread = trace(site.ledger, site.registry, number, site.state, site.servers())
+        contract = contract_of(site, recorded)
+    except ClewError as error:
+        trouble, broken = error.what, isinstance(error, IntegrityBroken)
+    return Whole(
+        recorded=recorded,
+        sealed=sealed,
+        course=follow(site.ledger, recorded),
+        contract=contract,
+        values=values(recorded, contract),
+        thread=thread,
+        trouble=trouble,
+        broken=broken,
+    )
+
+
+def contract_of(site: Site, recorded: Recorded) -> Contract:
+    """Return the contract that a decision was made under."""
+    return read_json(site.version(recorded.made.origin).files.contract, Contract)
+
+
+def values(recorded: Recorded, contract: Contract | None) -> list[Value]:
+    """Return what was received, in the contract's order and words; what the model reads first."""
+    found = recorded.made.decided.values or {}
+    if contract is None:
+        return [Value(name, name, "", told(item), read=True) for name, item in found.items()]
+    columns = sorted(contract.columns, key=lambda each: ROLES.index(each.role))
+    return [
+        Value(
+            name=each.name,
+            label=label(each),
+            unit=each.unit or "",
+            text=told(found[each.name]),
+            read=each.role == "feature",
+        )
+        for each in columns
+        if each.name in found
+    ]
+
+
+def label(column: Column) -> str:
+    """Return a column in words, as a label that starts a line."""
+    words = column.words or column.description or column.name
+    return words[:1].upper() + words[1:]
+
+
+def told(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    """Return a value for a person to read, every digit of it kept."""
+    if value is None:
+        return "not given"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:  # noqa: PLR2004
+        return str(int(value))
+    return str(value)
+
+
+def problem(found: Refusal | Concern, contract: Contract | None) -> tuple[str, str]:
+    """Return what was wrong with an application: the field in words, and the rule."""
+    name = found.field if isinstance(found, Refusal) else found.column
+    known = {each.name: label(each) for each in contract.columns} if contract else {}
+    return known.get(name, name or "the whole application"), found.rule
