@@ -26,6 +26,7 @@ COMMANDS = {
     "serve": ("decide", "serve recorded decisions of the champion over HTTP"),
     "stop": ("decide", "refer everything to people, at once"),
     "resume": ("decide", "decide again after a stop"),
+    "pages": ("pages", "serve the record as web pages and as JSON"),
     "apikey": ("decide", "make or revoke a key of the decision service"),
     "score": ("score", "decide about a file of applications, every one recorded"),
     "watch": ("watch", "compare a window of decisions with what the champion was made from"),
