@@ -69,7 +69,7 @@ class Part:
 
     def digest(self) -> str:
         """Return what the entry says of this part: SHA-256(key id || nonce || ciphertext)."""
-        return hashlib.sha256(self.key_id + self.nonce + self.ciphertext).hexdigest()
+        return hashlib.sha256(b"".join((self.key_id, self.nonce, self.ciphertext))).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ def seal_many(drafts: Sequence[Draft], origin: str, keys: Keys) -> list[Sealed]:
         for draft, when in zip(drafts, times, strict=True)
         for body in draft.bodies
     ]
-    found = iter(keys.data_keys(wanted))
+    found = iter(keys.data_keys(wanted)) if wanted else iter(())
     return [
         _seal(draft, when, tuple(islice(found, len(draft.bodies))), origin)
         for draft, when in zip(drafts, times, strict=True)
@@ -136,21 +136,23 @@ def _seal(draft: Draft, when: int, used: tuple[DataKey, ...], origin: str) -> Se
     number = draft.id or ordered_id()
     if len(number) != ID_SIZE:
         raise BadRequest("an id of the wrong length", expected=f"{ID_SIZE} bytes")
-    frames = [frame(key, body.content) for key, body in zip(used, draft.bodies, strict=True)]
-    parts = tuple(
-        encrypt(key, content, bound_to(origin, number, n))
-        for n, (key, content) in enumerate(zip(used, frames, strict=True))
-    )
+    parts, opened, closed = [], [], []
+    for n, key in enumerate(used):
+        content = frame(key, draft.bodies[n].content)
+        part = encrypt(key, content, bound_to(origin, number, n))
+        parts.append(part)
+        closed.append(part.digest())
+        opened.append(hashlib.sha256(content).hexdigest())
     own: dict[str, object] = {
         "v": VERSION,
         "t": draft.kind,
         "id": number.hex(),
         "ts": when,
-        "ct": [part.digest() for part in parts],
-        "pc": [hashlib.sha256(each).hexdigest() for each in frames],
+        "ct": closed,
+        "pc": opened,
     }
     entry = entry_bytes(own, draft.facts)
-    return Sealed(number, entry, hash_leaf(entry), parts, used)
+    return Sealed(number, entry, hash_leaf(entry), tuple(parts), used)
 
 
 def entry_bytes(own: Mapping[str, object], facts: Mapping[str, Fact]) -> bytes:
@@ -197,7 +199,8 @@ def frame(key: DataKey, content: bytes) -> bytes:
     The label (reference and bucket of the subject) lets the key store's link be found again.
     """
     label = key.ref + key.bucket.encode()
-    return os.urandom(SALT_SIZE) + len(label).to_bytes(_LENGTH_SIZE) + label + content
+    size = len(label).to_bytes(_LENGTH_SIZE)
+    return b"".join((os.urandom(SALT_SIZE), size, label, content))
 
 
 def unframe(data: bytes) -> Disclosed:

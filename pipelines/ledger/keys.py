@@ -264,7 +264,9 @@ class Keys:
             raise NotThere("the key-encryption key of this epoch is gone", observed=row.epoch)
         try:
             nonce, sealed = row.wrapped[:NONCE_SIZE], row.wrapped[NONCE_SIZE:]
-            return self._ring.cipher(row.epoch).decrypt(nonce, sealed, _bound_to(row.key_id, row.epoch))
+            return self._ring.cipher(row.epoch).decrypt(
+                nonce, sealed, _bound_to(row.key_id, row.epoch)
+            )
         except (InvalidTag, ValueError):
             raise IntegrityBroken("a wrapped key was changed") from None
 

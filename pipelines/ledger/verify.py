@@ -21,7 +21,10 @@ import hashlib
 import json
 import sqlite3
 import sys
-from collections.abc import Iterable
+from binascii import hexlify
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from operator import contains
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -30,7 +33,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 FINE, TAMPERED, UNSEALED, ERASED, UNREADABLE, CANNOT = range(6)
 TILE = 256
-PAGE = 1024
 Head = tuple[str, int, bytes]
 
 
@@ -58,9 +60,8 @@ def sha256(data: bytes) -> bytes:
 
 def fold_row(row: list[bytes]) -> list[bytes]:
     """Return the next row of a tree over an even number of hashes."""
-    hashed = hashlib.sha256
-    pairs = zip(row[::2], row[1::2], strict=True)
-    return [hashed(b"\1" + left + right).digest() for left, right in pairs]
+    hashed, joined = hashlib.sha256, b"".join(row)
+    return [hashed(b"\1" + joined[at : at + 64]).digest() for at in range(0, len(joined), 64)]
 
 
 def root_by_path(index: int, size: int, leaf: bytes, path: Iterable[bytes]) -> bytes:
@@ -358,16 +359,49 @@ def read_only(path: Path) -> sqlite3.Connection:
     return db
 
 
-def check_parts(first: int, entries: list[bytes], parts: list[Any]) -> set[tuple[int, int]]:
-    """Check parts against the entries that commit to them; return the places of missing ones."""
+class Unordered(Finding):
+    """The parts of a log were read in another order than its entries'."""
+
+
+class Parts:
+    """The encrypted parts of a log, read once, a stretch of entries after the other."""
+
+    def __init__(self, db: sqlite3.Connection, order: str) -> None:
+        query = f"SELECT seq, n, key_id, nonce, ct FROM part ORDER BY {order}"  # noqa: S608
+        self.cursor = db.execute(query)
+        self.ahead: list[Any] = []
+
+    def before(self, stop: int, likely: int) -> list[Any]:
+        """Return the parts of entries before `stop` that were not returned yet."""
+        rows, more = self.ahead, True
+        while more and (not rows or rows[-1][0] < stop):
+            fetched = self.cursor.fetchmany(likely)
+            rows, more = rows + fetched, bool(fetched)
+        at = len(rows)
+        while at and rows[at - 1][0] >= stop:
+            at -= 1
+        self.ahead = rows[at:]
+        return rows[:at]
+
+
+def check_parts(first: int, entries: Sequence[bytes], parts: list[Any]) -> set[tuple[int, int]]:
+    """Check parts against the entries that commit to them; return the places of missing ones.
+
+    Raises Unordered.
+    """
     hashed = hashlib.sha256
-    digests = [hashed(key_id + nonce + ct).hexdigest() for _, _, key_id, nonce, ct in parts]
-    if [part[:2] for part in parts] == [(first + at, 0) for at in range(len(entries))]:
+    digests = [hashed(key_id + nonce + ct).digest() for _, _, key_id, nonce, ct in parts]
+    if len(parts) == len(entries):
+        seqs, places = list(zip(*parts, strict=True))[:2]
+        first_each = seqs == tuple(range(first, first + len(entries)))
         # One part each, which is the rule: an entry that is JSON holds this text once at most.
-        alone = (b'"ct":["%b"]' % digest.encode() for digest in digests)
-        if all(map(bytes.__contains__, entries, alone)):
+        alone = [b'"ct":["%b"]' % hexlify(digest) for digest in digests]
+        if first_each and places == (0,) * len(places) and all(map(contains, entries, alone)):
             return set()
-    held = {part[:2]: digest for part, digest in zip(parts, digests, strict=True)}
+    order = [(first, -1), *(part[:2] for part in parts)]
+    if any(before >= after for before, after in pairwise(order)):
+        raise Unordered(TAMPERED, f"parts of no entry near {first}")
+    held = {part[:2]: digest.hex() for part, digest in zip(parts, digests, strict=True)}
     missing = set()
     for seq, entry in enumerate(entries, start=first):
         for n, digest in enumerate(json.loads(entry)["ct"]):
@@ -397,8 +431,12 @@ class Database:
         heads = check_known(policy, [*known, *(note for _, note in cosigned)], head[1])
         sizes = [(size, heads[note][1]) for size, note in cosigned] + [(notes[0][0], head[1])]
         require(all(size == signed for size, signed in sizes), "a checkpoint's size was changed")
-        tree = Tree({head[1], *(size for _, size, _ in heads.values())})
-        held, missing = self.grow(tree, head[1])
+        wanted = {head[1], *(size for _, size, _ in heads.values())}
+        try:
+            # As they were written: in the order of their entries, and twice as quick to read.
+            tree, held, missing = self.grow(wanted, head[1], "rowid")
+        except Unordered:
+            tree, held, missing = self.grow(wanted, head[1], "seq, n")
         check_roots(tree, head, heads.values(), held)
         require(self.tiles() == tree.tiles, "tiles are not those of the entries")
         erased = self.check_erased()
@@ -409,33 +447,31 @@ class Database:
         require(held == head[1], f"{held - head[1]} entries after the checkpoint", UNSEALED)
         return f"log {head[0]}: {held} entries, intact; {len(erased)} parts erased by tombstone"
 
-    def grow(self, tree: Tree, size: int) -> tuple[int, set[tuple[int, int]]]:
-        """Add the log's leaves up to `size`, each checked against its entry and its parts.
+    def grow(
+        self, wanted: Iterable[int], size: int, order: str
+    ) -> tuple[Tree, int, set[tuple[int, int]]]:
+        """Grow a tree by the log's leaves up to `size`, each checked against entry and parts.
 
-        Returns how many entries there are, and the places of parts that are missing.
+        Returns it, how many entries there are, and the places of parts that are missing. Raises
+        Unordered where `order` is not that of the entries.
         """
-        held, missing, part_count, hashed = 0, set(), 0, hashlib.sha256
+        tree, held, missing, hashed = Tree(wanted), 0, set(), hashlib.sha256
+        parts = Parts(self.db, order)
         cursor = self.db.execute("SELECT seq, id, entry, leaf FROM entry ORDER BY seq")
-        while rows := cursor.fetchmany(PAGE):
-            seqs, ids, entries, leaves = map(list, zip(*rows, strict=True))
-            want = list(range(held, held + len(rows)))
-            require(seqs == want, f"an entry is missing near {held}")
-            made = [hashed(b"\0" + entry).digest() for entry in entries]
+        while rows := cursor.fetchmany(TILE):
+            seqs, ids, entries, leaves = zip(*rows, strict=True)
+            stop = held + len(rows)
+            require(seqs == tuple(range(held, stop)), f"an entry is missing near {held}")
+            made = tuple([hashed(b"\0" + entry).digest() for entry in entries])
             require(made == leaves, f"an entry or its leaf hash was changed near {held}")
-            named = (b'"id":"%b"' % number.hex().encode() for number in ids)
-            same = all(name in entry for name, entry in zip(named, entries, strict=True))
+            named = [b'"id":"%b"' % hexlify(number) for number in ids]
+            same = all(map(contains, entries, named))
             require(same, f"an entry under another id near {held}")
-            parts = self.parts(held, held + len(rows))
-            missing |= check_parts(held, entries, parts)
-            tree.extend(leaves[: max(0, size - held)])
-            held, part_count = held + len(rows), part_count + len(parts)
-        require(self.all("SELECT COUNT(*) FROM part") == [(part_count,)], "a part of no entry")
-        return held, {place for place in missing if place[0] < size}
-
-    def parts(self, start: int, stop: int) -> list[Any]:
-        """Return the encrypted parts of a range of entries."""
-        query = "SELECT seq, n, key_id, nonce, ct FROM part WHERE seq >= ? AND seq < ?"
-        return self.db.execute(query + " ORDER BY seq, n", (start, stop)).fetchall()
+            missing |= check_parts(held, entries, parts.before(stop, len(rows)))
+            tree.extend(list(leaves[: max(0, size - held)]))
+            held = stop
+        require(not (parts.ahead or parts.before(held, 1)), "a part of no entry")
+        return tree, held, {place for place in missing if place[0] < size}
 
     def tiles(self) -> dict[tuple[int, int], bytes]:
         """Return the stored tiles in the form that `Tree` keeps them in."""

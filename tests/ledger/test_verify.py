@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -303,3 +304,18 @@ def test_a_log_that_is_being_written(place: Place) -> None:
     writer.join()
 
     assert [0] * 30 == codes
+
+
+@pytest.mark.parametrize("order", ["ORDER BY seq DESC", ""])
+def test_parts_stored_in_another_order(place: Place, order: str) -> None:
+    """Parts that stand in another order than their entries are matched; one there twice is not."""
+    ledger, copy = filled(place, 600), place.folder / "copy"
+    copy_log(ledger.store, copy)
+    with sqlite3.connect(copy) as db:
+        db.execute(f"CREATE TABLE moved AS SELECT * FROM part {order}")
+        if order:
+            db.execute("DELETE FROM part")
+        db.execute("INSERT INTO part SELECT * FROM moved")
+    db.close()
+
+    assert (verify.FINE if order else verify.TAMPERED) == code(copy, place)
