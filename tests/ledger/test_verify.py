@@ -312,7 +312,7 @@ def test_parts_stored_in_another_order(place: Place, order: str) -> None:
     ledger, copy = filled(place, 600), place.folder / "copy"
     copy_log(ledger.store, copy)
     with sqlite3.connect(copy) as db:
-        db.execute(f"CREATE TABLE moved AS SELECT * FROM part {order}")
+        db.execute(f"CREATE TABLE moved AS SELECT * FROM part {order}")  # noqa: S608 - ours
         if order:
             db.execute("DELETE FROM part")
         db.execute("INSERT INTO part SELECT * FROM moved")
