@@ -21,8 +21,9 @@ READY = "clew-ready"
 def model_python(lock: Path, state: State) -> Path:
     """Return the Python of the environment that `lock` pins, building it once.
 
-    Every package is checked against its hash. Raises NotThere without a lock, Unavailable when
-    a package cannot be had.
+    Every package is checked against its hash. Where the lock's wheels are kept on this machine
+    (`clew keep`) no index is asked. Raises NotThere without a lock, Unavailable when a package
+    cannot be had.
     """
     name = f"{sha256_file(lock)[:16]}-py{sys.version_info[0]}.{sys.version_info[1]}"
     folder = state.environments / name
@@ -42,8 +43,15 @@ def _build(folder: Path, lock: Path, state: State) -> None:
     _must([uv, "venv", "--quiet", "--python", base, str(folder)], state)
     python = str(folder / "bin" / "python")
     install = [uv, "pip", "sync", "--quiet", "--require-hashes", "--compile-bytecode"]
+    if (kept := wheels(lock, state)).is_dir():
+        install += ["--offline", "--no-index", "--find-links", str(kept)]
     _must([*install, "--python", python, str(lock)], state)
     (folder / READY).touch()
+
+
+def wheels(lock: Path, state: State) -> Path:
+    """Return where the wheels of a lock are kept, once they are."""
+    return state.wheels / sha256_file(lock)
 
 
 def _must(command: list[str], state: State) -> None:

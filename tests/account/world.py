@@ -44,6 +44,7 @@ from tests.model.small import CONTRACT, people
 
 ROOT = Path(__file__).parents[2]
 LOCK = ROOT / "infra" / "locks" / "model.lock"
+ENVIRONMENTS = ROOT / "var" / "environments"
 SNAPSHOT = Snapshot(
     landed_id="1" * 64,
     contract_sha256=CONTRACT.sha256,
@@ -154,6 +155,10 @@ class World:
         (self.folder / "registry").mkdir(parents=True)
         (self.folder / "ledger").mkdir()
         self.state = State(self.folder / "var")
+        self.state.home.mkdir()
+        # Environments are expensive and read-only: they are shared between tests.
+        ENVIRONMENTS.mkdir(parents=True, exist_ok=True)
+        self.state.environments.symlink_to(ENVIRONMENTS)
         self.registry = MemoryRegistry("people", self.folder / "registry")
         self.place = SqlitePlace(self.folder / "ledger")
         self.ledger = self.place.ledger()
@@ -166,8 +171,11 @@ class World:
 
     def version(self, kind: MarginKind = "linear", **changes: Any) -> Promotion:
         """Register and promote a small model."""
-        made = self.folder / f"made-{len(self.registry.versions())}"
-        register(self.registry, *write_version(made, kind), **changes)
+        number = len(self.registry.versions()) + 1
+        made = self.folder / f"made-{number}"
+        register(
+            self.registry, *write_version(made, kind), **({"run_id": f"run-{number}"} | changes)
+        )
         return promote(self.registry, str(len(self.registry.versions())))
 
     def loaded(self, promotion: Promotion) -> tuple[LoadedModel, Origin]:

@@ -1,0 +1,207 @@
+"""A model version that decides again: its environment, its code, in a sandbox, as one process."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Final
+
+import msgspec
+
+from pipelines.account import code as code_trees
+from pipelines.account.code import Code
+from pipelines.account.original import Opened, Original
+from pipelines.account.pins import pins, refuse_other_interpreter
+from pipelines.account.rescore import Asked, read_frame, write_frame
+from pipelines.account.sandbox import Kind, Sandbox, choose
+from pipelines.environments import model_python
+from pipelines.errors import IntegrityBroken, Unavailable
+from pipelines.layout import State
+from pipelines.records import Environment, Record
+from pipelines.typed import read_json
+
+DRIVER: Final = "pipelines.account.rescore"
+CPU: Final = Path("/proc/cpuinfo")
+TOLD: Final = ("flags", "Features", "model name", "model\t")
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """What replaying works on: state folder, checkout, registry; and how strict it is."""
+
+    state: State
+    repository: Path
+    registry: Opened
+    sandbox: Kind | None = None
+    other_interpreter: bool = False
+    present_code: bool = False
+
+
+class Surroundings(Record, frozen=True):
+    """In what a replay ran, and what of it is not as it was.
+
+    `code` is the version's own commit, or, `present`, the digest of the code that runs now.
+    `missing` are features of the recorded processor that this one lacks.
+    """
+
+    sandbox: Kind
+    network: bool
+    read_only: bool
+    whose_code: str
+    code: str
+    lock_sha256: str
+    python: str
+    other_interpreter: bool
+    other_packages: bool
+    missing: tuple[str, ...]
+    pinned: dict[str, str]
+    blas: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """A process that decides again by one version. Send a block, then receive it."""
+
+    surroundings: Surroundings
+    _process: subprocess.Popen[bytes] = field(repr=False)
+    _errors: IO[bytes] = field(repr=False)
+
+    def send(self, block: Sequence[Asked]) -> None:
+        """Hand over a block of requests; receive it before the next one is sent."""
+        assert self._process.stdin is not None  # noqa: S101 - opened with a pipe
+        try:
+            write_frame(self._process.stdin, msgspec.msgpack.encode(list(block)))
+        except BrokenPipeError:
+            raise _died(self._process, self._errors) from None
+
+    def receive(self) -> list[bytes]:
+        """Return the decisions about the block, each as JSON with sorted names."""
+        answer = _answer(self._process, self._errors)
+        found: list[bytes] = msgspec.msgpack.decode(answer, type=list[bytes])
+        return found
+
+
+@contextmanager
+def again(where: Where, version: Original) -> Iterator[Again]:
+    """Start a version's process. Raises Unavailable, NotThere, or IntegrityBroken."""
+    recorded = read_json(version.files.environment, Environment)
+    python = _resolved(model_python(version.files.lock, where.state))
+    trees = _code(where, version.record.commit, python)
+    box = choose(where.sandbox)
+    here = _here(where.state, box, trees, version, python)
+    other = refuse_other_interpreter(recorded, here, allow=where.other_interpreter)
+    pinned = pins(recorded, here)
+    with _started(box, trees, version, python, pinned.variables) as (process, errors, found):
+        yield Again(
+            Surroundings(
+                sandbox=box.kind,
+                network=box.network,
+                read_only=box.read_only,
+                whose_code=trees.whose,
+                code=trees.name,
+                lock_sha256=found.lock_sha256,
+                python=found.python,
+                other_interpreter=other,
+                other_packages=found.packages != recorded.packages,
+                missing=pinned.missing,
+                pinned=pinned.variables,
+                blas=found.blas,
+            ),
+            process,
+            errors,
+        )
+
+
+def _resolved(python: Path) -> Path:
+    """Return an environment's Python under the one name its folder has in the sandbox too."""
+    return python.parent.parent.resolve() / "bin" / python.name
+
+
+def _code(where: Where, commit: str, python: Path) -> Code:
+    kept = None
+    if not where.present_code:
+        kept = code_trees.recorded(where.repository, commit, where.state, python)
+    return kept or code_trees.present(where.repository, where.state, python)
+
+
+def _here(state: State, box: Sandbox, trees: Code, version: Original, python: Path) -> Environment:
+    """Return what the version's environment is like on this processor without pins, asked once."""
+    asked = hashlib.sha256(f"{python}\n{trees.name}\n{version.record.files_sha256}\n".encode())
+    asked.update(_processor())
+    asked.update(python.resolve().read_bytes())
+    kept = state.environments / f"here-{asked.hexdigest()[:32]}.json"
+    if not kept.is_file():
+        with _started(box, trees, version, python, {}) as (_, _, found):
+            draft = kept.with_suffix(".draft")
+            found.write(draft)
+            draft.replace(kept)
+    return read_json(kept, Environment)
+
+
+def _processor() -> bytes:
+    """Return what tells one processor from another; empty where the system does not say."""
+    lines = CPU.read_text(encoding="utf-8").splitlines() if CPU.is_file() else []
+    return "\n".join(sorted({line for line in lines if line.startswith(TOLD)})).encode()
+
+
+@contextmanager
+def _started(
+    box: Sandbox, trees: Code, version: Original, python: Path, variables: Mapping[str, str]
+) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes], Environment]]:
+    folders = (python.parent.parent, python.resolve().parent.parent, trees.folder)
+    files = version.files.folder.resolve()
+    told = {"PYTHONPATH": str(trees.folder), "PYTHONHASHSEED": "0", "LANG": "C.UTF-8"}
+    words = [str(files), version.record.canonical().decode(), str(trees.params)]
+    command = box.command(
+        [str(python), "-P", "-s", "-m", DRIVER, *words],
+        [*(each.resolve() for each in folders), files],
+        told | dict(variables),
+    )
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(  # noqa: S603
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
+        )
+        try:
+            described = _answer(process, errors)
+            yield process, errors, msgspec.json.decode(described, type=Environment)
+        finally:
+            _end(process)
+
+
+def _answer(process: subprocess.Popen[bytes], errors: IO[bytes]) -> bytes:
+    assert process.stdout is not None  # noqa: S101 - opened with a pipe
+    found = read_frame(process.stdout)
+    if found is None:
+        raise _died(process, errors)
+    return found
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            stream.close()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _died(process: subprocess.Popen[bytes], errors: IO[bytes]) -> Exception:
+    """Return the error for a process that ended early, by name alone: texts may quote data."""
+    code = process.wait()
+    errors.seek(0)
+    lines = errors.read().decode(errors="replace").strip().splitlines()
+    name = lines[-1].partition(":")[0] if lines else "no message"
+    kind = IntegrityBroken if name.endswith("IntegrityBroken") else Unavailable
+    return kind(
+        "the version could not decide again in its own environment",
+        where=f"exit code {code}",
+        observed=name,
+        hint="clew replay ID --present-code",
+    )
