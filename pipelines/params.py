@@ -212,7 +212,14 @@ class WatchParams(Section, frozen=True):
     score that protected columns and those that tell a group carry, over at most `influence_sample`
     decisions. `max_loss` is of ROC AUC against the test part. `max_domain_auc`: how well a
     classifier may tell the window from the one before; None leaves it out.
+
+    On schedule the last whole `period` is watched; it is late `late_hours` after it was due.
+    Evidently's workspace keeps the last `snapshots` windows: it loads all of them to open.
     """
+
+    period: Literal["day", "week", "month"] = "month"
+    late_hours: float = 6.0
+    snapshots: int = 24
 
     alpha: float = 0.05
     confidence: float = 0.95
@@ -243,6 +250,7 @@ class Schedules(Section, frozen=True):
 
     prepare_data: str
     train_model: str
+    watch_decisions: str = "0 5 1 * *"
 
 
 class Params(Section, frozen=True):
@@ -319,6 +327,7 @@ COUNTS = (
     "watch.crossed",
     "watch.influence_sample",
     "watch.bootstrap_samples",
+    "watch.snapshots",
 )
 LEAST_REFERENCE = (
     10  # what is kept of a reference are counts and means: never those of a few people
