@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -49,13 +49,14 @@ def write(check: Check, finding: Finding, folder: Path) -> None:
     tests, or another status, than was planned.
     """
     snapshot = _snapshot(check, finding)
-    _as_planned([result.status.value for result in snapshot.tests_results], stated(finding))
+    planned = [STATUS[line.outcome] for line in stated(finding)]
+    as_planned([result.status.value for result in snapshot.tests_results], planned)
     page, data = folder / f"{check.name}.html", folder / f"{check.name}.evidently.json"
     page.write_text(unprotected(snapshot.get_html_str(as_iframe=False)), encoding="utf-8")
-    data.write_text(unprotected(json.dumps(_stated(snapshot.dict()))), encoding="utf-8")
+    data.write_text(unprotected(json.dumps(without_copies(snapshot.dict()))), encoding="utf-8")
 
 
-def _stated(result: dict[str, Any]) -> dict[str, Any]:
+def without_copies(result: dict[str, Any]) -> dict[str, Any]:
     """Return Evidently's result without the copy of the whole metric in every one of its tests."""
     kept = ("name", "description", "status")
     tests = [{name: test[name] for name in kept} for test in result["tests"]]
@@ -77,8 +78,8 @@ def unprotected(written: str) -> str:
     return written.replace(IN_JSON, LESS_IN_JSON)
 
 
-def _as_planned(statuses: list[str], lines: tuple[Line, ...]) -> None:
-    planned = [STATUS[line.outcome] for line in lines]
+def as_planned(statuses: Sequence[str], planned: Sequence[str]) -> None:
+    """Raise IntegrityBroken unless Evidently states just the planned tests, and at least one."""
     if not planned or sorted(statuses) != sorted(planned):
         raise IntegrityBroken(
             "Evidently does not state the planned tests",
@@ -134,9 +135,9 @@ def _content(check: Check, finding: Finding) -> dict[str, Any]:
         "outcome": check.outcome,
         HOLDS: [float(line.outcome == "pass") for line in lines],
         "tables": [
-            _plain_table("Result", ("observed", "expected"), [(check.observed, check.expected)]),
-            _plain_table("Every test of this check", header, shown),
-            *(_plain_table(table.title, table.columns, table.rows) for table in tables),
+            plain_table("Result", ("observed", "expected"), [(check.observed, check.expected)]),
+            plain_table("Every test of this check", header, shown),
+            *(plain_table(table.title, table.columns, table.rows) for table in tables),
         ],
         "bars": [
             {
@@ -150,13 +151,14 @@ def _content(check: Check, finding: Finding) -> dict[str, Any]:
             for each in bars
         ],
     }
-    protected_content: dict[str, Any] = _protect(content)
+    protected_content: dict[str, Any] = protect_all(content)
     return protected_content
 
 
-def _plain_table(
+def plain_table(
     title: str, columns: Iterable[str], rows: Iterable[Iterable[CELL]]
 ) -> dict[str, Any]:
+    """Return a table as plain data, every cell as text."""
     cells = [[_cell(value) for value in row] for row in rows]
     return {"title": title, "columns": list(columns), "rows": cells}
 
@@ -167,12 +169,13 @@ def _cell(value: CELL) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _protect(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+def protect_all(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Return plain data with every text in it protected, keys left as they are."""
     if isinstance(value, str):
         return protected(value)
     if isinstance(value, dict):
-        return {key: _protect(item) for key, item in value.items()}
-    return [_protect(item) for item in value] if isinstance(value, list) else value
+        return {key: protect_all(item) for key, item in value.items()}
+    return [protect_all(item) for item in value] if isinstance(value, list) else value
 
 
 @functools.cache

@@ -91,7 +91,7 @@ def test_a_shown_line_is_no_test(tmp_path: Path) -> None:
 def test_other_tests_than_planned_are_refused(statuses: list[str]) -> None:
     """A test missing, too many, or of another status is an error, never a pass."""
     with pytest.raises(IntegrityBroken, match="planned"):
-        reports._as_planned(statuses, finding().lines)
+        reports.as_planned(statuses, [reports.STATUS[line.outcome] for line in finding().lines])
 
 
 def test_no_test_at_all_is_refused(tmp_path: Path) -> None:
