@@ -7,13 +7,15 @@ import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipelines.errors import Unavailable
 from pipelines.layout import Layout, State
 from pipelines.ports import Context, Lineage, Registry, Run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from pipelines.ledger.log import Ledger
+    from pipelines.ledger.note import Signer, Verifier
     from pipelines.ledger.store import Store
 
 TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
@@ -67,15 +69,27 @@ def ledger(state: State) -> Ledger:
     The fork guard stands at ``CLEW_LEDGER_GUARD``, which belongs on another volume, else beside
     the keys. Raises NotThere before `prepare_ledger`, IntegrityBroken, Unavailable.
     """
+    from pipelines.ledger import trust
+    from pipelines.ledger.rotation import next_file
+    from pipelines.ledger.secret_files import read_signer
+
+    if next_file(state.ledger_signer).exists():
+        hint = "clew keys rotate --log, which finishes it"
+        raise Unavailable("a rotation of the ledger's signing key is under way", hint=hint)
+    signer = read_signer(state.ledger_signer)
+    former = trust.log_keys(trust.read(trust.former_file(state.ledger_signer)))
+    return ledger_signed_by(state, signer, former)
+
+
+def ledger_signed_by(state: State, signer: Signer, former: Sequence[Verifier]) -> Ledger:
+    """Open the ledger with this signing key; what `former` keys signed is accepted."""
     from pipelines.adapters.key_store import SqliteKeyStore
     from pipelines.ledger.guard import FileGuard
     from pipelines.ledger.keys import Keys
     from pipelines.ledger.log import Ledger
-    from pipelines.ledger.secret_files import read_signer
 
-    signer = read_signer(state.ledger_signer)
     keys = Keys(SqliteKeyStore(state.data_keys), state.ledger_ring)
-    return Ledger(ledger_store(state), keys, FileGuard(ledger_guard(state)), [signer])
+    return Ledger(ledger_store(state), keys, FileGuard(ledger_guard(state)), [signer], former)
 
 
 def ledger_store(state: State) -> Store:

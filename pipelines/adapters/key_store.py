@@ -132,6 +132,9 @@ class SqliteKeyStore:
             if reason:
                 db.execute("INSERT INTO hold VALUES (?, ?)", (ref, reason))
 
+    def holds(self) -> list[tuple[bytes, str]]:
+        return [(row[0], str(row[1])) for row in self._fetch("SELECT ref, reason FROM hold")]
+
     def hold(self, ref: bytes) -> str:
         rows = self._fetch("SELECT reason FROM hold WHERE ref = ?", (ref,))
         return str(rows[0][0]) if rows else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -13,6 +13,9 @@ from pipelines.cli import voice
 from pipelines.cli.options import here, open_ledger
 from pipelines.cli.release import PERSON
 from pipelines.errors import ClewError, Erased, IntegrityBroken, NotThere, Unavailable
+
+if TYPE_CHECKING:
+    from pipelines.ledger.log import Ledger
 
 # What the verifier's exit codes are in Clew's tree.
 FOUND: Final[dict[int, type[ClewError]]] = {
@@ -80,9 +83,16 @@ def receipt(decision_id: str, out: Path, disclose: bool, person: str) -> None:
                 recorder.look(number, person, "receipt")
             except Erased:
                 voice.note("this record was erased: the bundle shows the tombstone")
-        folder = write_bundle(ledger, number, out, disclose=disclose)
+        note = cosigned(ledger, ledger.find(number))
+        folder = write_bundle(ledger, number, out, disclose=disclose, note=note)
     check = f"python {folder}/verify.py {folder} --policy {state.ledger_policy}"
     voice.record({"bundle": folder, "check": check}, as_json=False)
+
+
+def cosigned(ledger: Ledger, index: int) -> str | None:
+    """Return the newest checkpoint over an entry that witnesses cosigned; None without one."""
+    notes = [note for size, note in ledger.store.cosigned() if size > index]
+    return notes[-1] if notes else None
 
 
 @click.command()

@@ -100,9 +100,13 @@ def record_act(ledger: Ledger, kind: str, person: str, reason: str) -> str:
 
     Raises BadRequest without a name or a reason.
     """
+    return ledger.record(Draft(kind, {}, (act(person, reason),))).id.hex()
+
+
+def act(person: str, reason: str) -> Body:
+    """Return what is kept, encrypted, of who did something and why. Raises BadRequest."""
     content = msgspec.json.encode({"person": named(person), "reason": reasoned(reason)})
-    draft = Draft(kind, {}, (Body(f"staff {person}", "operation", content),))
-    return ledger.record(draft).id.hex()
+    return Body(f"staff {person}", "operation", content)
 
 
 def export(ledger: Ledger, subject: str, person: str) -> dict[str, Any]:

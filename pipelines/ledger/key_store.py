@@ -57,5 +57,8 @@ class KeyStore(Protocol):
     def set_hold(self, ref: bytes, reason: str) -> None:
         """Put a subject under legal hold, or lift it with an empty reason."""
 
+    def holds(self) -> list[tuple[bytes, str]]:
+        """Return (ref, reason) of every legal hold."""
+
     def hold(self, ref: bytes) -> str:
         """Return the reason of a subject's hold, empty where there is none."""

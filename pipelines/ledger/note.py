@@ -41,11 +41,20 @@ class Algorithm(IntEnum):
 
 @dataclass(frozen=True)
 class Verifier:
-    """A public key with its name: the trust root written as a vkey string."""
+    """A public key with its name: the trust root written as a vkey string.
+
+    A key that was replaced holds for checkpoints of a log up to the size `until`.
+    """
 
     name: str
     public: bytes
     algorithm: Algorithm = Algorithm.ED25519
+    until: int | None = field(default=None, compare=False)
+
+    def holds(self, checkpoint: Checkpoint) -> bool:
+        """Say whether this key may sign a checkpoint, by name and size."""
+        fits = self.until is None or checkpoint.size <= self.until
+        return self.name == checkpoint.origin and fits
 
     @cached_property
     def key_id(self) -> bytes:
@@ -229,7 +238,7 @@ def opened(note: str, *log_keys: Verifier) -> Checkpoint:
     """Return the checkpoint of a note signed by one of the log's keys. Raises IntegrityBroken."""
     parsed = Note.parse(note)
     checkpoint = Checkpoint.parse(parsed.text)
-    keys = [key for key in log_keys if key.name == checkpoint.origin]
+    keys = [key for key in log_keys if key.holds(checkpoint)]
     if not parsed.verified(keys):
         raise IntegrityBroken("a checkpoint not signed by its log", where=checkpoint.origin)
     return checkpoint

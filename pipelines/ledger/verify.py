@@ -145,6 +145,7 @@ class Key:
         raw = base64.b64decode(material, validate=True)
         self.kind, self.public = raw[0], raw[1:]
         self.id = sha256(self.name.encode() + b"\n" + raw)[:4]
+        self.label = f"{self.name}+{number}"
         require(self.id.hex() == number and self.kind in (1, 4), "a broken vkey", CANNOT)
 
     def check(self, text: str, signature: bytes) -> None:
@@ -166,9 +167,12 @@ class Policy:
         self.witnesses: dict[str, Key] = {}
         self.groups: dict[str, tuple[int, list[str]]] = {}
         self.quorum: list[str] = []
+        self.until: dict[str, int] = {}
         for line in text.split("\n"):
             words = [word for word in line.replace("\t", " ").split(" ") if word]
-            if words and not words[0].startswith("#"):
+            if words and words[0] == "#until":
+                self.until[words[1]] = int(words[2])
+            elif words and not words[0].startswith("#"):
                 self._line(words)
         require(len(self.quorum) == 1, "the policy needs one quorum", CANNOT)
 
@@ -197,12 +201,26 @@ class Policy:
         keys = [key for key in self.logs if key.name == lines[0]]
         require(bool(keys), f"the policy does not know the log {lines[0]!r}", CANNOT)
         signed = self._signed(text, tail, [*keys, *self.witnesses.values()])
-        require(any(key in signed for key in keys), "no trusted key of the log signed it")
+        require(lines[1].isdecimal() and str(int(lines[1])) == lines[1], "a broken size")
+        size = int(lines[1])
+        keys = [key for key in keys if key in signed]
+        require(bool(keys), "no trusted key of the log signed it")
+        good = any(size <= self.until.get(key.label, size) for key in keys)
+        require(good, f"size {size} was signed by a key that had ended")
         if witnessed:
             names = {name for name, key in self.witnesses.items() if key in signed}
             require(self._enough(self.quorum[0], names), "too few witnesses signed it", CANNOT)
-        require(lines[1].isdecimal() and str(int(lines[1])) == lines[1], "a broken size")
-        return lines[0], int(lines[1]), unbase64(lines[2])
+        return lines[0], size, unbase64(lines[2])
+
+    def witnessed(self, note: str) -> bool:
+        """Say whether enough witnesses signed a checkpoint that this policy accepts."""
+        try:
+            self.open(note)
+        except Finding as finding:
+            if finding.code == CANNOT:
+                return False
+            raise
+        return True
 
     def _signed(self, text: str, tail: str, keys: list[Key]) -> set[Key]:
         signed = set()
@@ -426,7 +444,7 @@ class Database:
         """Verify everything in it; return what was found."""
         notes = self.all("SELECT size, note FROM checkpoint ORDER BY size")
         require(len(notes) == 1, f"{len(notes)} checkpoints instead of one")
-        head = policy.open(notes[0][1])
+        head = policy.open(notes[0][1], witnessed=False)
         cosigned = self.all("SELECT size, note FROM cosigned ORDER BY size")
         heads = check_known(policy, [*known, *(note for _, note in cosigned)], head[1])
         sizes = [(size, heads[note][1]) for size, note in cosigned] + [(notes[0][0], head[1])]
@@ -445,7 +463,13 @@ class Database:
         lost = missing - erased
         require(not lost, f"{len(lost)} records unreadable without a tombstone", UNREADABLE)
         require(held == head[1], f"{held - head[1]} entries after the checkpoint", UNSEALED)
-        return f"log {head[0]}: {held} entries, intact; {len(erased)} parts erased by tombstone"
+        shown = f"log {head[0]}: {held} entries, intact; {len(erased)} parts erased by tombstone"
+        if policy.quorum == ["none"]:
+            return shown
+        seen = [heads[note][1] for _, note in cosigned if policy.witnessed(note)]
+        seen += [head[1]] if policy.witnessed(notes[0][1]) else []
+        require(bool(seen), "too few witnesses signed any checkpoint of it", CANNOT)
+        return f"{shown}; witnessed up to {max(seen)}"
 
     def grow(
         self, wanted: Iterable[int], size: int, order: str
