@@ -362,6 +362,10 @@ class Watched:
     def newest(self, window: str) -> Path:
         return self.window(window) / "newest.json"
 
+    def every(self) -> list[Path]:
+        """The newest report of each window, by the window's name."""
+        return sorted(self.folder.glob("*/newest.json"))
+
 
 def repository(start: Path | None = None) -> Path:
     """Return the root of the checkout that holds `start` (default: the working directory)."""

@@ -1,7 +1,8 @@
-"""The command `watch`: compare a window of recorded decisions with what a version was made from."""
+"""Commands around the watch: compare a window of decisions, record what became of people."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -42,7 +43,7 @@ def watch(
     place = here()
     known = params.read(place.layout.params)
     registry = wiring.registry(place.state)(known.model_name)
-    found = run.in_force(registry, place.state.temporary)
+    found = run.in_force(registry, known.decide, place.state.temporary)
     pack = policy.read(place.layout, known.policy)
     files = Watched(place.state.watch / known.model_name)
     with open_ledger(place.state) as ledger:
@@ -60,6 +61,26 @@ def watch(
             expected="none",
             hint=f"action: {made.action}",
         )
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@JSON
+def outcomes(file: Path, as_json: bool) -> None:
+    """Record what became of people decided about, from FILE (CSV, Parquet, JSON Lines).
+
+    Columns: decision_id, the contract's target, observed_at. The same file can be given twice; a
+    decision has one outcome, and another one for it is refused.
+    """
+    from pipelines import contract
+    from pipelines.watch import outcomes as late
+
+    place = here()
+    rows = late.rows(file, contract.read(place.layout.contract))
+    with open_ledger(place.state) as ledger:
+        done = late.record(ledger, rows, lambda count: voice.note(f"{count} rows"))
+    told = {"recorded": done.recorded, "unchanged": done.unchanged, "erased": done.erased}
+    voice.record(told, as_json=as_json)
 
 
 def _tell(made: WatchReport, everything: bool) -> None:

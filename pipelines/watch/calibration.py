@@ -8,6 +8,7 @@ pool, so that no chance is 0 or 1.
 from __future__ import annotations
 
 import numpy as np
+from scipy.optimize import isotonic_regression
 
 from pipelines.data import cube
 from pipelines.data.sketch import Counts, Floats
@@ -28,17 +29,16 @@ def chances(scored: Scored) -> Floats:
 
 
 def pooled(table: Counts | Floats) -> Floats:
-    """Return the pooled share of favourable targets of counts of the shape (bins, 2)."""
-    pools: list[tuple[float, float, int]] = []
-    for unfavourable, favourable in table.tolist():
-        pools.append((unfavourable, favourable, 1))
-        while len(pools) > 1 and not _rises(pools[-2], pools[-1]):
-            last, former = pools.pop(), pools.pop()
-            pools.append((former[0] + last[0], former[1] + last[1], former[2] + last[2]))
-    shares = [(pool[1] + 0.5) / (pool[0] + pool[1] + 1.0) for pool in pools]
-    return np.repeat(shares, [pool[2] for pool in pools])
+    """Return the pooled share of favourable targets of counts of the shape (bins, 2).
 
-
-def _rises(former: tuple[float, float, int], last: tuple[float, float, int]) -> bool:
-    """Say whether the share of `last` is above that of `former`; one without people has none."""
-    return former[1] * (last[0] + last[1]) < last[1] * (former[0] + former[1])
+    A bin without people has the chance of the bin before it.
+    """
+    people = np.asarray(table.sum(axis=1), dtype=np.float64)
+    used = people > 0
+    if not used.any():
+        return np.full(len(people), 0.5)
+    favourable = np.asarray(table[used, 1], dtype=np.float64)
+    starts = isotonic_regression(favourable / people[used], weights=people[used]).blocks
+    sums = [np.add.reduceat(each, starts[:-1]) for each in (favourable, people[used])]
+    shares = np.repeat((sums[0] + 0.5) / (sums[1] + 1.0), np.diff(starts))
+    return np.asarray(shares[np.maximum(np.cumsum(used) - 1, 0)])

@@ -21,6 +21,7 @@ from pipelines.data import cast, cube, sketch
 from pipelines.data.cube import Cube, CubeTally, GroupCoder
 from pipelines.data.sketch import Codes, Floats, NumberTally, Sketch, Tally
 from pipelines.decisions.readback import ReadBack
+from pipelines.decisions.typing_json import PARSERS
 from pipelines.errors import BadRequest, DataRefused
 from pipelines.records import Record
 from pipelines.release.baseline import Baseline, Scored, ScoredTally
@@ -148,7 +149,7 @@ class WindowTally:
                 self.absent[column.name] += lacking
             if lacking < len(there) or column.protected or not there:
                 items = [(each or {}).get(column.name) for each in values]
-                columns[column.name] = _typed(items, column)
+                columns[column.name] = typed_array(items, column)
         return pa.table(columns), whole
 
     def _reasons(self, found: Sequence[ReadBack], codes: Sequence[Codes]) -> None:
@@ -266,12 +267,11 @@ def _asked(contract: Contract, baseline: Baseline) -> Iterable[Column]:
     return (each for each in contract.columns if each.protected or each.name in baseline.axes)
 
 
-def _typed(items: Sequence[object], column: Column) -> pa.Array:
-    """Return recorded values as the contract types them."""
-    kind = cast.TYPES[column.kind]
-    if column.kind == "integer":
-        return pa.array([None if each is None else int(each) for each in items], kind)  # type: ignore[call-overload]
-    return pa.array(items, kind)
+def typed_array(items: Sequence[object], column: Column) -> pa.Array:
+    """Return recorded values as the contract types them; JSON has dates as texts."""
+    if column.kind in {"date", "timestamp"}:
+        items = [None if each is None else PARSERS[column.kind](each) for each in items]
+    return pa.array(items, cast.TYPES[column.kind])
 
 
 def _named(values: pa.Array) -> pa.Array:

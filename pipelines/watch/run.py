@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipelines.canonical import sha256_file
 from pipelines.contract import Contract
-from pipelines.errors import IntegrityBroken, NotThere
+from pipelines.decisions.load import LoadedModel, load
+from pipelines.errors import GateRefused, IntegrityBroken, NotThere
 from pipelines.layout import Watched
 from pipelines.ledger.log import Ledger
-from pipelines.params import Params, WatchParams
+from pipelines.params import DecideParams, Params, WatchParams
 from pipelines.ports import Registry
-from pipelines.records import Candidate, ModelVersion
+from pipelines.records import Json, ModelVersion
 from pipelines.release import champion
 from pipelines.release.baseline import Baseline
 from pipelines.release.policy import Policy
 from pipelines.release.version_files import VersionFiles, fetched
 from pipelines.typed import read_json
-from pipelines.watch import drift
+from pipelines.watch import bias, bounds, drift, influence, outcomes, performance
+from pipelines.watch.bounds import Point
 from pipelines.watch.findings import Finding, Status, WatchReport, with_actions
 from pipelines.watch.profile import WindowProfile, WindowTally
-from pipelines.watch.reading import Reading, read
+from pipelines.watch.reading import Reading, Sample, read
+from pipelines.watch.samples import sampled
 from pipelines.watch.window import Window
 
 
@@ -31,12 +35,12 @@ from pipelines.watch.window import Window
 class Watching:
     """The version that is watched, with what it is watched against.
 
-    `baseline` is None for a version that has none.
+    `baseline` is None for a version that has none, `model` for one that gives no reasons.
     """
 
     version: ModelVersion
-    candidate: Candidate
     contract: Contract
+    model: LoadedModel | None
     baseline: Baseline | None
     baseline_sha256: str | None
 
@@ -66,7 +70,7 @@ class Question:
         return self.params.watch
 
 
-def in_force(registry: Registry, temporary: Path) -> Watching:
+def in_force(registry: Registry, settings: DecideParams, temporary: Path) -> Watching:
     """Return the champion as it is watched. Raises NotThere without one, IntegrityBroken."""
     with registry.lock():
         found = champion.current(registry)
@@ -74,33 +78,77 @@ def in_force(registry: Registry, temporary: Path) -> Watching:
         raise NotThere("no version was promoted", where=registry.model_name, hint="clew promote")
     temporary.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=temporary) as folder:
-        return watching(fetched(registry, found, Path(folder) / "version"), found)
+        return watching(fetched(registry, found, Path(folder) / "version"), found, settings)
 
 
-def watching(files: VersionFiles, version: ModelVersion) -> Watching:
+def watching(files: VersionFiles, version: ModelVersion, settings: DecideParams) -> Watching:
     """Return a version as it is watched, from its checked files."""
     there = files.baseline.is_file()
+    try:
+        model = load(files, version, settings)
+    except GateRefused:
+        model = None
     return Watching(
         version=version,
-        candidate=read_json(files.record, Candidate),
         contract=read_json(files.contract, Contract),
+        model=model,
         baseline=read_json(files.baseline, Baseline) if there else None,
         baseline_sha256=sha256_file(files.baseline) if there else None,
     )
 
 
-def findings(
-    asked: Question, baseline: Baseline, reading: Reading, former: WindowProfile | None
-) -> Iterator[Finding]:
-    """Yield everything that is found in a window."""
-    now = reading.profile
-    yield from of_window(asked, reading)
-    yield from drift.of_columns(now.columns, baseline.columns, baseline.axes, asked.limits)
-    yield from drift.of_score(
-        now.scored.margins, baseline.scored.margins, baseline.margin_axis, asked.limits
-    )
+@dataclass
+class Found:
+    """What is gathered on the way: findings, and tables for the report."""
+
+    findings: list[Finding] = field(default_factory=list)
+    tables: dict[str, Json] = field(default_factory=dict)
+
+    def take(self, found: tuple[Iterable[Finding], Json], name: str) -> None:
+        """Take the findings and the table of one check."""
+        self.findings += found[0]
+        self.tables[name] = found[1]
+
+
+def look(
+    asked: Question,
+    baseline: Baseline,
+    reading: Reading,
+    former: WindowProfile | None,
+    points: Sequence[Point],
+) -> Found:
+    """Ask every question of a window."""
+    now, limits, found = reading.profile, asked.limits, Found()
+    found.findings += of_window(asked, reading)
+    found.findings += drift.of_columns(now.columns, baseline.columns, baseline.axes, limits)
+    margins = now.scored.margins, baseline.scored.margins
+    found.findings += drift.of_score(*margins, baseline.margin_axis, limits)
     if former is not None:
-        yield from drift.of_former(now.columns, former.columns, baseline.axes, asked.limits)
+        found.findings += drift.of_former(now.columns, former.columns, baseline.axes, limits)
+    found.take((bounds.findings(now, baseline, limits), []), "bands")
+    found.tables["bands"] = bounds.band_table(now, baseline, limits)
+    point = bounds.point(now, asked.window.start.isoformat())
+    found.take(bounds.control(point, points, baseline, limits), "control")
+    found.take(bias.findings(now, asked.policy, limits), "bias")
+    found.tables["groups"] = bias.side_by_side(now, baseline, limits)
+    found.tables["ll144_summary"] = bias.ll144_summary(now)
+    found.take(influence.of_reasons(now, limits), "first_reasons")
+    found.take(_influence(asked, reading), "influence")
+    found.take(performance.judge(now, baseline, limits), "performance")
+    return found
+
+
+def _influence(asked: Question, reading: Reading) -> tuple[tuple[Finding, ...], list[Json]]:
+    """Ask the model what moves the score; a version that cannot tell is an error."""
+    model = asked.watching.model
+    if model is None:
+        said = "the version gives no reasons, so what moves its score cannot be told"
+        found = Finding(check="influence", of="score", measure="", status="error", said=said)
+        return (found,), []
+    own, contract = asked.watching.version.model_sha256, asked.watching.contract
+    sample = sampled(reading.sample, contract, own)
+    explainer = model.reasons.explainer
+    return influence.of_score(sample, explainer, contract, asked.limits)
 
 
 def of_window(asked: Question, reading: Reading) -> Iterator[Finding]:
@@ -157,7 +205,7 @@ def no_reference(asked: Question) -> Finding:
 
 def report(
     asked: Question,
-    found: tuple[Finding, ...],
+    found: Found,
     profile: WindowProfile | None,
     former: WindowProfile | None,
 ) -> WatchReport:
@@ -175,8 +223,8 @@ def report(
         profile_id=profile.id if profile else None,
         former_id=former.id if former else None,
         decisions=profile.decisions if profile else 0,
-        findings=with_actions(found, asked.limits.actions),
-        tables={},
+        findings=with_actions(found.findings, asked.limits.actions),
+        tables=found.tables,
     )
 
 
@@ -202,6 +250,24 @@ def former_profile(files: Watched, window: Window, baseline: str | None) -> Wind
     return found
 
 
+def points(files: Watched, window: Window, baseline: str | None) -> list[Point]:
+    """Return the former windows of the same length and version on the control chart, in order."""
+    found: list[Point] = []
+    length = window.end - window.start
+    for path in files.every():
+        before = read_json(path, WatchReport)
+        start, end = (dt.datetime.fromisoformat(each) for each in (before.start, before.end))
+        alike = abs((end - start) - length) <= length / 8  # months differ by up to three days
+        if alike and end <= window.start and before.baseline_sha256 == baseline:
+            last = before.tables.get("control", [])[-1:]
+            found += [Point(each["start"], _rates(each), each["people"]) for each in last]
+    return sorted(found, key=lambda each: each.start)
+
+
+def _rates(row: dict[str, Json]) -> dict[str, int]:
+    return {name: row[name] for name in bounds.CHARTED}
+
+
 def run(
     asked: Question, ledger: Ledger, files: Watched, told: Callable[[str], None]
 ) -> WatchReport:
@@ -212,12 +278,15 @@ def run(
     """
     watching, window = asked.watching, asked.window
     if watching.baseline is None:
-        made = report(asked, (no_reference(asked),), None, None)
+        made = report(asked, Found([no_reference(asked)]), None, None)
     else:
-        reading = read(ledger, window, watching.tally(), {})
-        told(f"{reading.profile.decisions} decisions")
+        sample = Sample(asked.limits.influence_sample)
+        labels = outcomes.labels(ledger, window)
+        reading = read(ledger, window, watching.tally(), labels, sample)
+        told(f"{reading.profile.decisions} decisions, {len(labels)} outcomes")
         former = former_profile(files, window, watching.baseline_sha256)
-        found = tuple(findings(asked, watching.baseline, reading, former))
+        chart = points(files, window, watching.baseline_sha256)
+        found = look(asked, watching.baseline, reading, former, chart)
         made = report(asked, found, reading.profile, former)
         reading.profile.write(files.profile(window.name, reading.profile.id))
     made.write(files.report(window.name, made.id))

@@ -61,7 +61,9 @@ class World:
         who = {"person": "Ada", "reason": "better", "approval": given}
         promote.run(self.bench.context, version=version.version, **who)
         self.model: LoadedModel = fetch(self.bench.registry, version, DecideParams())
-        self.watching: Watching = run.in_force(self.bench.registry, self.folder / "tmp")
+        self.watching: Watching = run.in_force(
+            self.bench.registry, DecideParams(), self.folder / "tmp"
+        )
         self.files = Watched(self.folder / "watch")
 
     @property
