@@ -38,6 +38,6 @@ def pages(host: str | None, port: int | None) -> None:
             state=place.state,
             params=known,
             gate=gate,
-            policy=partial(policy.read, place.layout, known.policy),
+            policies=partial(policy.read, place.layout),
         )
         serve.run(site, settings.host, at)

@@ -7,17 +7,18 @@ the decision service must not wait for it.
 from __future__ import annotations
 
 import datetime as dt
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
-from pipelines.account.web import search, shown, view
-from pipelines.account.web.gate import READERS, refuse_other_sites
+from pipelines.account.web import actions, acts, api, search, shown, view
+from pipelines.account.web.gate import READERS, Visitor, refuse_other_sites
 from pipelines.account.web.session import COOKIE, SECONDS
 from pipelines.account.web.site import Site
+from pipelines.account.words import LANGUAGES
 from pipelines.decisions.record import as_number
 from pipelines.decisions.service.api_keys import NotKnown, Role
 from pipelines.decisions.service.edge import Edge
@@ -26,8 +27,10 @@ from pipelines.release.history import history
 
 HOME: Final = "/record/"
 LOGIN: Final = "/record/login"
+PROGRAMS: Final = "/v1/"
 SEE_OTHER: Final = 303
 ANYBODY: Final = tuple(Role)
+NAMES: Final = {"en": "English", "de": "Deutsch"}
 
 
 class Pages:
@@ -126,7 +129,16 @@ class Pages:
         found = await self.site.aside(
             view.look, self.site, as_number(decision_id), visitor, request.state.request_id
         )
-        return shown.page(request, "decision.html", visitor, found=found)
+        return shown.page(request, "decision.html", visitor, found=found, **self._offered(visitor))
+
+    def _offered(self, visitor: Visitor) -> dict[str, Any]:
+        """Return which buttons a page offers somebody."""
+        return {
+            "may_write": visitor.may(*actions.WRITING),
+            "may_review": visitor.may(*actions.REVIEWING),
+            "languages": {each: NAMES.get(each, each) for each in LANGUAGES},
+            "language": self.site.params.letter.language,
+        }
 
     async def models(self, request: Request) -> Response:
         """Show who made which version decide, when, and on whose word."""
@@ -167,6 +179,9 @@ def create(site: Site) -> FastAPI:
     """Return the application."""
     app = FastAPI(title="Clew record", version="1", docs_url=None, redoc_url=None)
     app.include_router(pages_of(Pages(site)))
+    app.include_router(acts.routes(site))
+    app.include_router(api.routes(site))
+    app.openapi = lambda: api.document(app)  # type: ignore[method-assign]
     app.add_exception_handler(ClewError, _told)
     app.add_exception_handler(HTTPException, _no_page)
     app.add_middleware(Edge)
@@ -217,6 +232,8 @@ async def _told(request: Request, error: Exception) -> Response:
     does not.
     """
     assert isinstance(error, ClewError)  # noqa: S101 - registered for it
+    if request.url.path.startswith(PROGRAMS):
+        return shown.problem(request, error)
     if isinstance(error, NotKnown):
         path = request.url.path if request.method == "GET" else HOME
         to = f"{LOGIN}?next={quote(within(path))}"

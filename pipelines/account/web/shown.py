@@ -107,6 +107,15 @@ def error_page(request: Request, error: ClewError) -> Response:
     return response
 
 
+def problem(request: Request, error: ClewError) -> Response:
+    """Return an error as problem details, for a program."""
+    found = problems.document(error, request.state.request_id)
+    body = problems.encode(found)
+    response = Response(body, found["status"], media_type=problems.MEDIA_TYPE)
+    response.headers.update(problems.headers_of(error))
+    return response
+
+
 def time(value: dt.datetime | int | str) -> str:
     """Return a time in UTC, to the second."""
     if isinstance(value, int):

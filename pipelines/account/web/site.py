@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
+from pipelines.account.again import Where
 from pipelines.account.knots import Servers
 from pipelines.account.original import Opened, Original, original
 from pipelines.account.web.gate import Gate
@@ -41,7 +42,7 @@ def no_reports() -> Sequence[Report]:
 class Site:
     """One record site.
 
-    `policy` reads the policy pack in force, `servers` says where other pages stand now, `reports`
+    `policies` reads a policy pack by name, `servers` says where other pages stand now, `reports`
     what the watch found; they are called at each use, for all of them change while this runs.
     """
 
@@ -51,7 +52,7 @@ class Site:
     state: State
     params: Params
     gate: Gate
-    policy: Callable[[], Policy]
+    policies: Callable[[str], Policy]
     servers: Callable[[], Servers] = Servers
     reports: Callable[[], Sequence[Report]] = no_reports
     pool: ThreadPoolExecutor = field(
@@ -61,6 +62,11 @@ class Site:
     @property
     def recorder(self) -> Recorder:
         return Recorder(self.ledger)
+
+    @property
+    def where(self) -> Where:
+        """What deciding again works on."""
+        return Where(self.state, self.layout.root, self.registry)
 
     def version(self, origin: Origin) -> Original:
         """Return the version that a decision names, checked. Raises IntegrityBroken."""

@@ -36,7 +36,7 @@ def site(world: World, **changes: Any) -> Site:
         state=world.state,
         params=params(),
         gate=serve.gate(State(world.state.home), settings),
-        policy=lambda: PACK,
+        policies=lambda _: PACK,
     )
 
 

@@ -1,0 +1,78 @@
+"""What one can do about a decision, for the pages and for programs alike.
+
+Each of these records, before or while it is done, that it was done and by whom.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pipelines.account import contest as contesting
+from pipelines.account import explain, replay
+from pipelines.account.afterwards import Contest, Override
+from pipelines.account.case import case_of
+from pipelines.account.replay import Replayed
+from pipelines.account.trace import Thread, trace
+from pipelines.account.web.gate import Visitor
+from pipelines.account.web.site import Site
+from pipelines.decisions.service.api_keys import Role
+from pipelines.errors import BadRequest
+
+# What each action needs besides the page itself; a review decides about a person.
+READING: Final = (Role.READ, Role.AUDIT)
+WRITING: Final = (Role.READ,)
+REVIEWING: Final = (Role.DECIDE,)
+MEDIA: Final = {
+    "html": "text/html; charset=utf-8",
+    "pdf": "application/pdf",
+    "md": "text/markdown; charset=utf-8",
+}
+
+
+def person_of(visitor: Visitor, named: str) -> str:
+    """Return under which name something stays on record: the key's, where there are keys.
+
+    A name that anybody could type would undo that nobody reviews a decision of their own.
+    """
+    if not visitor.local:
+        return visitor.name
+    if not named.strip():
+        raise BadRequest("who does this is missing", where="person", expected="your name")
+    return named.strip()
+
+
+def traced(site: Site, number: bytes, visitor: Visitor, request_id: str) -> Thread:
+    """Return the thread of a decision; that somebody looked is recorded first."""
+    site.recorder.look(number, visitor.name, request_id)
+    return trace(site.ledger, site.registry, number, site.state, site.servers())
+
+
+def replayed(site: Site, number: bytes, visitor: Visitor) -> Replayed:
+    """Decide again in the original environment; the receipt is recorded."""
+    return replay.replay(site.ledger, site.where, number, visitor.name)
+
+
+def letter(site: Site, number: bytes, visitor: Visitor, kind: str, language: str) -> bytes:
+    """Return the letter about a decision; that it was written is recorded first."""
+    settings = site.params.letter
+    explain.checked(settings, language, kind)
+    course = explain.looked(site.recorder, number, visitor.name)
+    case = case_of(course, site.ledger, site.registry, site.state, site.policies)
+    return explain.run(case, settings, language, kind)
+
+
+def contest(
+    site: Site, number: bytes, visitor: Visitor, statement: str, person: str
+) -> tuple[str, Contest]:
+    """Record a person's statement against a decision."""
+    pack = site.policies(site.params.policy)
+    taken = person_of(visitor, person)
+    return contesting.contest(site.ledger, number, statement, taken, pack)
+
+
+def override(
+    site: Site, number: bytes, visitor: Visitor, outcome: str, person: str, reason: str
+) -> tuple[str, Override]:
+    """Record a person's review of a decision."""
+    by = person_of(visitor, person)
+    return contesting.override(site.ledger, number, outcome, by, reason)

@@ -1,0 +1,76 @@
+"""The buttons of a decision's page: replay, letter, contest, review."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response
+
+from pipelines.account.web import actions, shown
+from pipelines.account.web.site import Site
+from pipelines.decisions.record import as_number
+
+SEE_OTHER = 303
+
+
+class Acts:
+    """What each button does."""
+
+    def __init__(self, site: Site) -> None:
+        self.site, self.gate = site, site.gate
+
+    async def replay(self, request: Request, decision_id: str) -> Response:
+        """Decide again in the original environment and show the receipt."""
+        visitor, _ = await self.gate.sender(request, *actions.READING)
+        number = as_number(decision_id)
+        found = await self.site.aside(actions.replayed, self.site, number, visitor)
+        return shown.page(request, "replay.html", visitor, found=found)
+
+    async def letter(self, request: Request, decision_id: str) -> Response:
+        """Give the letter: as a page of its own, or as a file."""
+        visitor, fields = await self.gate.sender(request, *actions.WRITING)
+        kind, language = fields.get("format", "html"), fields.get("language", "")
+        number = as_number(decision_id)
+        made = await self.site.aside(actions.letter, self.site, number, visitor, kind, language)
+        return letter_of(made, kind, number.hex())
+
+    async def contest(self, request: Request, decision_id: str) -> Response:
+        """Take down a person's statement."""
+        visitor, fields = await self.gate.sender(request, *actions.WRITING)
+        number = as_number(decision_id)
+        words = (fields.get("statement", ""), fields.get("person", ""))
+        await self.site.aside(actions.contest, self.site, number, visitor, *words)
+        return _back(decision_id)
+
+    async def override(self, request: Request, decision_id: str) -> Response:
+        """Record a review."""
+        visitor, fields = await self.gate.sender(request, *actions.REVIEWING)
+        number = as_number(decision_id)
+        words = (fields.get(each, "") for each in ("outcome", "person", "reason"))
+        await self.site.aside(actions.override, self.site, number, visitor, *words)
+        return _back(decision_id)
+
+
+def letter_of(made: bytes, kind: str, name: str) -> Response:
+    """Return a letter as an answer; what a browser cannot show safely it keeps as a file."""
+    headers = dict(shown.LETTER_HEADERS)
+    if kind != "html":
+        headers["Content-Disposition"] = f'attachment; filename="letter-{name[:12]}.{kind}"'
+    return Response(made, media_type=actions.MEDIA[kind], headers=headers)
+
+
+def _back(decision_id: str) -> Response:
+    number = as_number(decision_id).hex()
+    return RedirectResponse(f"/record/decisions/{number}#contests", SEE_OTHER)
+
+
+def routes(site: Site) -> APIRouter:
+    """Return the routes of the buttons."""
+    router, acts = APIRouter(include_in_schema=False), Acts(site)
+    for name, act in (
+        ("replay", acts.replay),
+        ("letter", acts.letter),
+        ("contest", acts.contest),
+        ("override", acts.override),
+    ):
+        router.post(f"/record/decisions/{{decision_id}}/{name}")(act)
+    return router

@@ -1,0 +1,134 @@
+"""The what-if form, made from the contract: a field for each column that the model reads.
+
+Only what was changed goes on, typed as the contract wants it where that can be done; all else is
+handed on as it is, for the contract's own check to refuse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pipelines.account.web.view import label
+from pipelines.contract import Column, Contract
+from pipelines.records import Json
+
+PREFIX: Final = "f."
+NOT_GIVEN: Final = "not given"
+YES_NO: Final = (("true", "yes"), ("false", "no"))
+INPUTS: Final = {"integer": "number", "number": "number", "date": "date"}
+DIRECTIONS: Final = {
+    "increase": "the person can raise it",
+    "decrease": "the person can lower it",
+    "any": "the person can change it",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of the form: what stands beside it, what may be in it, and what is in it now."""
+
+    name: str
+    label: str
+    kind: str
+    value: str
+    hint: str
+    step: str
+    options: tuple[tuple[str, str], ...]
+    actionable: bool
+
+
+def fields(
+    contract: Contract, features: Sequence[str], values: Mapping[str, Json]
+) -> tuple[Field, ...]:
+    """Return the fields for what the model reads; what the person can act on comes first."""
+    known = set(features)
+    found = [
+        _field(column, text(values.get(column.name)))
+        for column in contract.columns
+        if column.name in known
+    ]
+    return tuple(sorted(found, key=lambda each: not each.actionable))
+
+
+def changes(
+    contract: Contract,
+    features: Sequence[str],
+    values: Mapping[str, Json],
+    sent: Mapping[str, str],
+) -> dict[str, Json]:
+    """Return what a sent form changes, by column. Fields that nobody made are left out."""
+    known = set(features)
+    return {
+        column.name: typed(column, sent[PREFIX + column.name].strip())
+        for column in contract.columns
+        if column.name in known
+        and PREFIX + column.name in sent
+        and sent[PREFIX + column.name].strip() != text(values.get(column.name))
+    }
+
+
+def text(value: Json) -> str:
+    """Return a value as it stands in a form; empty where there is none."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:  # noqa: PLR2004
+        return str(int(value))
+    return str(value)
+
+
+def typed(column: Column, sent: str) -> Json:
+    """Return what was typed as the column's kind, or as it is where it is none of it."""
+    if not sent:
+        return None
+    if column.kind == "boolean":
+        return {"true": True, "false": False}.get(sent, sent)
+    for kind in {"integer": (int, float), "number": (float,)}.get(column.kind, ()):
+        try:
+            return kind(sent)
+        except ValueError:
+            continue
+    return sent
+
+
+def _field(column: Column, value: str) -> Field:
+    options = _options(column, value)
+    return Field(
+        name=PREFIX + column.name,
+        label=label(column),
+        kind="select" if options else INPUTS.get(column.kind, "text"),
+        value=value,
+        hint=_hint(column),
+        step="1" if column.kind == "integer" else "any",
+        options=options,
+        actionable=column.actionable != "no",
+    )
+
+
+def _options(column: Column, value: str) -> tuple[tuple[str, str], ...]:
+    if column.kind == "boolean":
+        found = list(YES_NO)
+    elif column.allowed:
+        found = [(text(each), text(each)) for each in column.allowed]
+    else:
+        return ()
+    if value and value not in dict(found):
+        found.append((value, value))
+    return (*found, ("", NOT_GIVEN))
+
+
+def _hint(column: Column) -> str:
+    """Return unit, range and whether the person can act on it, in words."""
+    told = [column.unit] if column.unit else []
+    if column.minimum is not None and column.maximum is not None:
+        told.append(f"{text(column.minimum)} to {text(column.maximum)}")
+    elif column.minimum is not None:
+        told.append(f"{text(column.minimum)} or more")
+    elif column.maximum is not None:
+        told.append(f"{text(column.maximum)} or less")
+    if column.actionable in DIRECTIONS:
+        told.append(DIRECTIONS[column.actionable])
+    return "; ".join(told)
