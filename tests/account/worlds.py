@@ -47,7 +47,7 @@ class World:
     def recorder(self) -> Recorder:
         return self.bench.recorder
 
-    def decide(self, person: str = SUBJECT, call: Call = CALL, **changes: Any) -> bytes:
+    def decide(self, person: str = SUBJECT, call: Call = CALL, /, **changes: Any) -> bytes:
         """Let the champion decide about one application and record it; return the id."""
         self.bench.watch.refresh()
         seen = self.bench.watch.seen
