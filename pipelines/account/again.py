@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -93,10 +94,9 @@ def again(where: Where, version: Original) -> Iterator[Again]:
     python = _resolved(model_python(version.files.lock, where.state))
     trees = _code(where, version.record.commit, python)
     box = choose(where.sandbox)
-    here = _here(where.state, box, trees, version, python)
-    other = refuse_other_interpreter(recorded, here, allow=where.other_interpreter)
-    pinned = pins(recorded, here)
+    pinned = pins(recorded, _features(where.state, box, trees, version, python))
     with _started(box, trees, version, python, pinned.variables) as (process, errors, found):
+        other = refuse_other_interpreter(recorded, found, allow=where.other_interpreter)
         yield Again(
             Surroundings(
                 sandbox=box.kind,
@@ -129,18 +129,18 @@ def _code(where: Where, commit: str, python: Path) -> Code:
     return kept or code_trees.present(where.repository, where.state, python)
 
 
-def _here(state: State, box: Sandbox, trees: Code, version: Original, python: Path) -> Environment:
-    """Return what the version's environment is like on this processor without pins, asked once."""
-    asked = hashlib.sha256(f"{python}\n{trees.name}\n{version.record.files_sha256}\n".encode())
-    asked.update(_processor())
-    asked.update(python.resolve().read_bytes())
-    kept = state.environments / f"here-{asked.hexdigest()[:32]}.json"
+def _features(
+    state: State, box: Sandbox, trees: Code, version: Original, python: Path
+) -> tuple[str, ...]:
+    """Return what the environment finds this processor able to do without pins; asked once."""
+    asked = hashlib.sha256(f"{python}\n".encode() + _processor()).hexdigest()[:32]
+    kept = state.environments / f"features-{asked}.json"
     if not kept.is_file():
         with _started(box, trees, version, python, {}) as (_, _, found):
-            draft = kept.with_suffix(".draft")
-            found.write(draft)
+            draft = kept.with_name(f"{kept.name}.{os.getpid()}")
+            draft.write_bytes(msgspec.json.encode(found.cpu_features))
             draft.replace(kept)
-    return read_json(kept, Environment)
+    return read_json(kept, tuple[str, ...])
 
 
 def _processor() -> bytes:

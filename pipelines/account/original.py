@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from pipelines.canonical import sha256_json
 from pipelines.decisions.record import Origin
 from pipelines.errors import IntegrityBroken, NotThere
 from pipelines.layout import State
@@ -44,7 +45,9 @@ def original(opened: Opened, origin: Origin, state: State) -> Original:
     `opened` opens the registry, which is asked only for what is not kept here yet. Raises
     IntegrityBroken when anything is not what the decision's record says, NotThere, Unavailable.
     """
-    folder = state.versions / origin.files_sha256
+    # The same files may be registered twice, by two runs that made the same of the same.
+    named = [origin.files_sha256, origin.version, origin.commit]
+    folder = state.versions / sha256_json(named)
     if not (folder / RECORD).is_file():
         _keep_version(opened(), origin, state, folder)
     promoted = folder / f"promotion-{origin.promotion_id}"

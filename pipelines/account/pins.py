@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,14 +29,14 @@ class Pins:
         return not self.missing
 
 
-def pins(recorded: Environment, here: Environment) -> Pins:
+def pins(recorded: Environment, here: Collection[str]) -> Pins:
     """Return what brings this machine's arithmetic near the recorded: threads, kernel, features.
 
-    `here` is the same environment as described on this machine without pins. A kernel is only
-    asked for on a processor that has the recorded one's features: on another it would crash.
+    `here` are the features that the same environment finds on this machine without pins. A kernel
+    is only asked for on a processor that has the recorded one's: on another it would crash.
     """
     chosen = {name: text for name, text in recorded.threads.items() if text != UNSET}
-    then, now = set(recorded.cpu_features), set(here.cpu_features)
+    then, now = set(recorded.cpu_features), set(here)
     missing, extra = sorted(then - now), sorted(now - then)
     kernels = {line.split()[KERNEL] for line in recorded.blas if BLAS in line}
     if not missing and len(kernels) == 1:
