@@ -36,7 +36,7 @@ def commands(session: Path) -> list[tuple[str, list[str]]]:
 
 def run(command: str, folder: Path, state: State) -> list[str]:
     """Run one command and return what it printed, in the form of a session."""
-    program, *words = shlex.split(command)
+    program, *words = shlex.split(command.replace("<state>", str(state.home)))
     assert program == "clew"
     done = subprocess.run(
         [sys.executable, "-m", "pipelines.cli", *words],
