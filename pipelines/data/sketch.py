@@ -31,7 +31,9 @@ BLOCK: Final = 1 << 16
 # Steps to each side of the centre that are summed as doubles: 2^16 squares below 2^36 each add up
 # to less than 2^53, so every partial sum is a whole number that a double holds.
 NEAR: Final = 2.0**18
-FARTHEST: Final = 2.0**1000
+FARTHEST: Final = (
+    2.0**500
+)  # a value beyond this many steps counts as this far: squares stay doubles
 STEPS_PER_DEVIATION: Final = 11  # as a power of two
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
