@@ -97,8 +97,13 @@ class Ticket:
             raise copy.copy(outcome) from outcome
         return outcome
 
+    @property
+    def group(self) -> Group:
+        """The group it is committed with: all of it is done at once."""
+        return self._group
+
     def when_done(self, call: Callable[[], None]) -> None:
-        """Have `call` called once, in the writer's thread or here, when it is done."""
+        """Have `call` called once, in the thread that commits or here, when it is done."""
         self._group.watch(call)
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import socket
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +19,17 @@ import pytest
 import uvicorn
 from starlette.testclient import TestClient
 
+from pipelines import params
 from pipelines.decisions.record import as_number
-from pipelines.decisions.service import api_keys, edge
+from pipelines.decisions.service import api_keys, edge, serve
 from pipelines.decisions.service.api_keys import ApiKeys, Role
 from pipelines.decisions.service.limits import RateLimit, TooLarge, TooMuch, read_body
 from pipelines.decisions.service.serve import LOGGING
+from pipelines.decisions.service.settings import ServiceSettings
 from pipelines.errors import Unavailable
+from pipelines.layout import Layout, State, repository
 from pipelines.ledger import verify
+from pipelines.ledger.store import Stopped
 from tests.decisions import desks, versions
 from tests.decisions.desks import Bench
 from tests.ledger.places import SqlitePlace
@@ -449,3 +456,36 @@ def test_a_real_server_decides_on_the_record(bench: Bench) -> None:
         server.should_exit = True
         thread.join()
     assert SEVEN == bench.recorder.read(as_number(answer["decision_id"])).made.request
+
+
+@pytest.mark.e2e
+def test_a_service_whose_ledger_stopped_ends(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a failed sync whoever waits is refused, and the service ends for a new one to start."""
+
+    def fail() -> None:
+        raise Stopped("a commit failed")
+
+    port, ledger = free_port(), bench.recorder.ledger
+    state, chosen = State(tmp_path / "state"), ServiceSettings(port=port)
+    settings = params.read(Layout(repository()).params)
+    with ThreadPoolExecutor(1) as threads:
+        ended = threads.submit(serve.run, state, settings, chosen, bench.opened, ledger)
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}/v1/decisions", data=SEVEN, headers=JSON
+        )
+        wait_for(lambda: listens(port))
+        monkeypatch.setattr(ledger.store, "_commit", fail)
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request, timeout=20)  # noqa: S310
+
+        assert 503 == refused.value.code
+        with pytest.raises(Stopped):
+            ended.result(20)
+
+
+def listens(port: int) -> bool:
+    """Say whether a port takes connections."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -16,13 +16,16 @@ from pipelines.decisions.records import Stop
 from pipelines.decisions.service.in_force import InForce, Loaded, Seen
 from pipelines.decisions.service.stop import StopSwitch
 from pipelines.errors import ClewError, Unavailable
-from pipelines.ledger.group import SEAL_SECONDS, Ticket
+from pipelines.ledger.group import SEAL_SECONDS, Group, Ticket
 from pipelines.ledger.store import Stopped
 from pipelines.typed import plain
 
 T = TypeVar("T")
+Future = asyncio.Future[None]
+TimerHandle = asyncio.TimerHandle
 WORKERS: Final = 4
 TROUBLE_SECONDS: Final = 10.0
+FEW: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +61,15 @@ class Desk:
         switch: StopSwitch,
         contest: str,
         holdout_share: float = 0.0,
+        give_up: Callable[[], None] | None = None,
     ) -> None:
+        """Decide by what is in force; `give_up` is called when the ledger has stopped for good."""
         self.in_force, self.recorder, self.switch = in_force, recorder, switch
         self._holdout = Holdout(holdout_share, recorder.ledger.keys.ref("draw of the holdout"))
         self._trouble: Trouble | None = None
         self._contest = contest
+        self._give_up = give_up
+        self._seals = Seals()
         # One thread decides: more would only hand Python's lock around among themselves.
         self._decider = ThreadPoolExecutor(1, thread_name_prefix="decide")
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="aside")
@@ -73,13 +80,18 @@ class Desk:
         All of them are decided by the one model that stood when the request came in.
         """
         try:
-            loop = asyncio.get_running_loop()
-            taken = await loop.run_in_executor(self._decider, self._take, asked)
+            if self._at_once(asked):
+                taken = self._take(asked)
+            else:
+                loop = asyncio.get_running_loop()
+                taken = await loop.run_in_executor(self._decider, self._take, asked)
             found = [
                 await self._sealed(*each) for each in zip(taken, asked.applications, strict=True)
             ]
         except Unavailable as error:
             self._trouble = Trouble(error.what, time.monotonic(), isinstance(error, Stopped))
+            if self.gave_up and self._give_up is not None:
+                self._give_up()
             raise
         self._trouble = None
         return found
@@ -87,6 +99,16 @@ class Desk:
     async def aside(self, work: Callable[..., T], *words: object) -> T:
         """Run blocking work in a thread of the pool."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, work, *words)
+
+    def _at_once(self, asked: Asked) -> bool:
+        """Say whether deciding takes so little that handing it to a thread would take longer.
+
+        An idempotency key is looked up in the database, and without a plan a score takes
+        milliseconds: neither may hold up the others.
+        """
+        loaded = self.in_force.seen.loaded
+        quick = loaded is None or loaded.model.name.scorer == "plan"
+        return quick and asked.key is None and len(asked.applications) <= FEW
 
     def _take(self, asked: Asked) -> list[Pending | Recorded]:
         """Decide each application and hand it to the ledger, or find it decided already."""
@@ -126,8 +148,13 @@ class Desk:
         """Wait for the seal without holding a thread."""
         if isinstance(taken, Recorded):
             return taken
-        await done(taken.ticket)
+        await self._seals.done(taken.ticket)
         return self.recorder.finish(taken, data, 0.0)
+
+    @property
+    def gave_up(self) -> bool:
+        """Say whether the ledger has stopped for good."""
+        return self._trouble is not None and self._trouble.for_good
 
     def health(self) -> dict[str, Any]:
         """Return whether decisions are given, by which model, and what is wrong."""
@@ -153,16 +180,27 @@ class Desk:
         self._pool.shutdown()
 
 
-async def done(ticket: Ticket) -> None:
-    """Wait until the ledger's writer has come to an entry. Raises Unavailable."""
-    loop, event = asyncio.get_running_loop(), asyncio.Event()
+class Seals:
+    """Wakes those who wait for a seal: an event loop is called once for each group of entries."""
 
-    def wake() -> None:
-        loop.call_soon_threadsafe(event.set)
+    def __init__(self) -> None:
+        self._waiting: dict[tuple[asyncio.AbstractEventLoop, Group], list[Future]] = {}
 
-    ticket.when_done(wake)
-    try:
-        async with asyncio.timeout(SEAL_SECONDS):
-            await event.wait()
-    except TimeoutError:
-        raise Unavailable("the ledger did not seal in time") from None
+    async def done(self, ticket: Ticket) -> None:
+        """Wait until the ledger's writer has come to an entry, but no longer than it may take."""
+        loop = asyncio.get_running_loop()
+        key, future = (loop, ticket.group), loop.create_future()
+        if key in self._waiting:
+            self._waiting[key].append(future)
+        else:
+            self._waiting[key] = [future]
+            late = loop.call_later(SEAL_SECONDS, self._wake, key)
+            ticket.when_done(lambda: loop.call_soon_threadsafe(self._wake, key, late))
+        await future
+
+    def _wake(self, key: tuple[asyncio.AbstractEventLoop, Group], *timers: TimerHandle) -> None:
+        for timer in timers:
+            timer.cancel()
+        for future in self._waiting.pop(key, ()):
+            if not future.done():
+                future.set_result(None)

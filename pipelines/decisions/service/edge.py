@@ -13,7 +13,6 @@ import traceback
 from collections.abc import Iterable
 from typing import Final
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOG = logging.getLogger("clew.service")
@@ -26,6 +25,9 @@ SECURITY_HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+SECURITY: Final = [
+    (name.lower().encode(), text.encode()) for name, text in SECURITY_HEADERS.items()
+]
 FAULT: Final = b'{"type":"urn:clew:problem:fault","title":"Internal Server Error","status":500}'
 
 
@@ -48,10 +50,11 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                for name, text in SECURITY_HEADERS.items():
-                    headers.setdefault(name, text)
-                headers["X-Request-Id"] = request_id
+                headers = list(message.get("headers", ()))
+                given = {name for name, _ in headers}
+                headers += [each for each in SECURITY if each[0] not in given]
+                headers.append((b"x-request-id", request_id.encode()))
+                message["headers"] = headers
             await send(message)
 
         try:

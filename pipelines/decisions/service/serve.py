@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from pipelines.decisions.record import Recorder
@@ -13,9 +14,10 @@ from pipelines.decisions.service.in_force import InForce
 from pipelines.decisions.service.limits import RateLimit
 from pipelines.decisions.service.settings import ServiceSettings, loopback
 from pipelines.decisions.service.stop import StopSwitch
-from pipelines.errors import BadRequest
+from pipelines.errors import BadRequest, Unavailable
 from pipelines.layout import State
 from pipelines.ledger.log import Ledger
+from pipelines.ledger.store import Stopped
 from pipelines.params import Params
 from pipelines.ports import Registry
 
@@ -44,17 +46,25 @@ def run(
     ledger: Ledger,
     challenger: str | None = None,
 ) -> None:
-    """Serve until the process is told to end; what is under way is sealed and answered first."""
+    """Serve until the process is told to end; what is under way is sealed and answered first.
+
+    Raises Stopped once the ledger has stopped for good and whoever waits has been told so: only a
+    new process may write to it again, and whatever supervises this one starts it.
+    """
     import uvicorn
 
     keys = api_keys(state, settings)
     watch = InForce(open_registry, params.decide, state.temporary, challenger)
     switch = StopSwitch(state.stop_switch)
-    desk = Desk(watch, Recorder(ledger), switch, settings.contest, params.decide.holdout_share)
+
+    def give_up() -> None:
+        server.should_exit = True
+
+    recorder, contest = Recorder(ledger), settings.contest
+    desk = Desk(watch, recorder, switch, contest, params.decide.holdout_share, give_up)
     limit = RateLimit(settings.requests_per_second, settings.burst)
-    watch.start(settings.poll_seconds)
-    try:
-        uvicorn.run(
+    server = uvicorn.Server(
+        uvicorn.Config(
             create(Service(desk, settings, keys, limit)),
             host=settings.host,
             port=settings.port,
@@ -62,9 +72,18 @@ def run(
             server_header=False,
             log_config=LOGGING,
         )
+    )
+    watch.start(settings.poll_seconds)
+    try:
+        with suppress(KeyboardInterrupt):
+            server.run()
     finally:
         watch.close()
         desk.close()
+    if desk.gave_up:
+        raise Stopped("the ledger has stopped", hint="start the service anew")
+    if not server.started:
+        raise Unavailable("the service did not start", hint="its log says why")
 
 
 # Uvicorn's own loggers name addresses and start-up alone; its access log would hold paths.
