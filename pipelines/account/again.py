@@ -18,7 +18,7 @@ from pipelines.account import code as code_trees
 from pipelines.account.code import Code
 from pipelines.account.original import Opened, Original
 from pipelines.account.pins import pins, refuse_other_interpreter
-from pipelines.account.rescore import Asked, read_frame, write_frame
+from pipelines.account.rescore import PLAN, Asked, read_frame, write_frame
 from pipelines.account.sandbox import Kind, Sandbox, choose
 from pipelines.environments import model_python
 from pipelines.errors import IntegrityBroken, Unavailable
@@ -79,6 +79,12 @@ class Again:
             write_frame(self._process.stdin, msgspec.msgpack.encode(list(block)))
         except BrokenPipeError:
             raise _died(self._process, self._errors) from None
+
+    def plan(self) -> bytes:
+        """Return the version's plan as JSON."""
+        assert self._process.stdin is not None  # noqa: S101 - opened with a pipe
+        write_frame(self._process.stdin, PLAN)
+        return _answer(self._process, self._errors)
 
     def receive(self) -> list[bytes]:
         """Return the decisions about the block, each as JSON with sorted names."""

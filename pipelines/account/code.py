@@ -86,7 +86,8 @@ def _compile(folder: Path, python: Path) -> None:
     if done.exists():
         return
     package = folder / PACKAGE
-    files = [*package.glob("*.py"), package / "account" / "__init__.py", folder / DRIVER]
+    account = [package / "account" / f"{name}.py" for name in ("__init__", "plan_file")]
+    files = [*package.glob("*.py"), *filter(Path.is_file, account), folder / DRIVER]
     trees = [package / name for name in IMPORTED]
     ran = subprocess.run(  # noqa: S603
         [str(python), *COMPILE, *map(str, (*files, *trees))], capture_output=True, check=False

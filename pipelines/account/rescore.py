@@ -3,7 +3,8 @@
 Nothing but the standard library, the packages of the model's lock and `pipelines` is imported. The
 two sides talk in frames over stdin and stdout: eight bytes of length, then MessagePack. The first
 frame out tells the environment; then each frame in is a block of requests, and each frame out
-their decisions. This form is kept from one release to the next: the side that asks may be newer.
+their decisions; or it asks for the version's plan. This form is kept from one release to the
+next: the side that asks may be newer.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import msgspec
 from pipelines.decisions.records import Stop
 
 LENGTH: Final = 8
+PLAN: Final = b"plan"  # asks for the version's plan instead of decisions
 
 
 class Asked(msgspec.Struct, frozen=True, array_like=True):
@@ -68,6 +70,7 @@ def write_frame(stream: IO[bytes], data: bytes) -> None:
 def serve(job: Job, given: IO[bytes], answers: IO[bytes]) -> None:
     """Load the version, tell the environment, and answer blocks of requests until the end."""
     from pipelines import params
+    from pipelines.account import plan_file
     from pipelines.decisions.decide import decide
     from pipelines.decisions.load import Standing, load
     from pipelines.model import environment
@@ -87,6 +90,9 @@ def serve(job: Job, given: IO[bytes], answers: IO[bytes]) -> None:
         return encode(decide(standing, asked.request, asked.request_id, holdout))  # type: ignore[arg-type]
 
     while (block := read_frame(given)) is not None:
+        if block == PLAN:
+            write_frame(answers, plan_file.dumps(model.plan))
+            continue
         write_frame(
             answers, msgspec.msgpack.encode([again(each) for each in decoder.decode(block)])
         )

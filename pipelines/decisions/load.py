@@ -42,7 +42,7 @@ class LoadedModel:
     candidate: Candidate
     contract: Contract
     contract_sha256: str
-    model: Pipeline
+    model: Pipeline | None
     plan: Plan
     admission: Admission
     reasons: Reasons
@@ -52,7 +52,7 @@ class LoadedModel:
 
     def margin(self, row: Row) -> float:
         """Return one row's margin in log-odds, by the plan where it is proven."""
-        if self.name.scorer == "plan":
+        if self.name.scorer == "plan" or self.model is None:
             return self.plan.margin(row)
         frame = pd.DataFrame({name: [row[name]] for name in self.candidate.features}, dtype=object)
         return float(score.margins(self.model, frame, self.candidate.margin)[0])
@@ -73,16 +73,33 @@ def load(files: VersionFiles, record: ModelVersion, settings: DecideParams) -> L
     Every file that is used is checked against the digest in the records before it is parsed.
     Raises IntegrityBroken, NotThere, or GateRefused for a version that cannot give reasons.
     """
+    model = store.load(files.model, record.model_sha256)
+    return assemble(files, record, settings, compile_plan(model), model)
+
+
+def assemble(
+    files: VersionFiles,
+    record: ModelVersion,
+    settings: DecideParams,
+    plan: Plan,
+    model: Pipeline | None,
+) -> LoadedModel:
+    """Make a version of its files and its plan; without its `model` only a proven plan may score.
+
+    Raises as `load` does.
+    """
     candidate = read_json(files.record, Candidate)
     # By its bytes: a record that gained a field since it was written keeps its id.
     written = sha256_bytes(files.record.read_bytes().rstrip(b"\n"))
     _same("the candidate", written, record.candidate_id)
     _same("the model", candidate.model_sha256, record.model_sha256)
-    model = store.load(files.model, candidate.model_sha256)
     contract = read_json(files.contract, Contract)
-    plan = compile_plan(model)
     explainer = Explainer(plan, _reference(files, candidate), candidate.features)
     scorer: Scorer = "plan" if _proven(files, candidate, plan) else "scikit-learn"
+    if model is None and scorer != "plan":
+        raise IntegrityBroken(
+            "a plan that is not the proven one may not score", where=record.version
+        )
     threshold = float.fromhex(candidate.threshold)
     half = float.fromhex(candidate.refer_band) / 2.0
     return LoadedModel(
