@@ -10,27 +10,25 @@ import click
 from pipelines import layout, quiet
 from pipelines.cli import voice
 from pipelines.cli.options import JSON
-from pipelines.errors import BadRequest, Unavailable
+from pipelines.errors import Unavailable
 
 REPOSITORY_VARIABLE = "CLEW_REPOSITORY"
 
 
 @click.command()
-@click.argument("name", envvar="CLEW_SERVICE")
+@click.argument("name", envvar="CLEW_SERVICE", default="")
 @click.option("--healthy", is_flag=True, help="Ask whether it works; exit 6 when it does not.")
 @click.option("--show", is_flag=True, help="Print its command and variables, and start nothing.")
 @JSON
 def service(name: str, healthy: bool, show: bool, as_json: bool) -> None:
     """Become one service of a production stack: NAME, else CLEW_SERVICE. `prepare` comes first."""
-    from pipelines.stack import production
+    from pipelines.stack import production, production_prepare
 
     state = layout.state()
     named = os.environ.get(REPOSITORY_VARIABLE)
     repository = Path(named) if named else layout.repository()
     settings, inherited = production.read(state), quiet.environment(state)
     if name == "prepare":
-        from pipelines.stack import production_prepare
-
         voice.record(
             {"commit": production_prepare.run(state, repository, settings, inherited)},
             as_json=as_json,
@@ -46,7 +44,9 @@ def service(name: str, healthy: bool, show: bool, as_json: bool) -> None:
         if not well(chosen):
             raise Unavailable("the service is not healthy", where=name, hint="see its log")
     else:
-        _become(chosen.command, dict(chosen.environment), chosen.folder)
+        production_prepare.require(repository)
+        os.chdir(chosen.folder)
+        os.execve(chosen.command[0], chosen.command, dict(chosen.environment))  # noqa: S606
 
 
 @click.command()
@@ -57,11 +57,3 @@ def secrets(folder: Path) -> None:
 
     for name in production_secrets.write(folder):
         click.echo(folder / name)
-
-
-def _become(command: tuple[str, ...], environment: dict[str, str], folder: Path) -> None:
-    """Go on as another program, in the same process: what a container's engine signals is it."""
-    if not folder.is_dir():
-        raise BadRequest("nothing is prepared here", where=str(folder), hint="clew service prepare")
-    os.chdir(folder)
-    os.execve(command[0], command, environment)  # noqa: S606 - words, no shell

@@ -23,7 +23,7 @@ from pipelines.stack.services import Health, Service
 from pipelines.stack.settings import DEFAULT_USERS, Ports, Settings, User
 from pipelines.typed import read_yaml
 
-PORTS: Final = Ports(airflow=8080, execution=8081, mlflow=5000, decisions=8390)
+PORTS: Final = Ports(airflow=8080, execution=8081, mlflow=5000, decisions=8390, pages=8391)
 ALL_INTERFACES: Final = "0.0.0.0"  # noqa: S104 - a container's own network; policies guard it
 WORKER: Final = "airflow-worker"
 SECRETS: Final = Path("/run/secrets")
@@ -36,18 +36,20 @@ SECRET_OPTIONS: Final = {
     "celery.broker_url": "broker-url",
 }
 # Who opens the ledger: never the one in the state folder, for want of a variable.
-LEDGER_USERS: Final = (services.DECISIONS, WORKER)
+LEDGER_USERS: Final = (services.DECISIONS, services.PAGES, WORKER)
 LEDGER_VARIABLES: Final = (wiring.LEDGER_URL_VARIABLE, wiring.LEDGER_GUARD_VARIABLE)
 
 
 class Production(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """``production.yaml`` in the state folder. No URL in it holds a password: see PGPASSFILE.
 
-    `airflow_url` is where people's browsers find Airflow; `mlflow_hosts` are further names by
-    which a proxy asks for MLflow; `airflow` sets further options, written ``section.option``.
+    `airflow_url` and `pages_url` are where people's browsers find Airflow and the record's pages;
+    `mlflow_hosts` are further names by which a proxy asks for MLflow; `airflow` sets further
+    options, written ``section.option``.
     """
 
     airflow_url: str = "http://localhost:8080"
+    pages_url: str = "http://localhost:8391"
     airflow_database: str = "postgresql+psycopg2://airflow@postgres/airflow"
     mlflow_database: str = "postgresql+psycopg2://mlflow@postgres/mlflow"
     mlflow_artifacts: str | None = None
@@ -105,7 +107,7 @@ def chosen(made: Mapping[str, Service], name: str) -> Service:
         raise BadRequest(
             "no such service",
             where="CLEW_SERVICE",
-            observed=name,
+            observed=name or "nothing",
             expected=", ".join(["prepare", *made]),
             hint=did_you_mean(name, ["prepare", *made]),
         )
@@ -129,6 +131,7 @@ def address(server: str) -> str:
         "execution": services.EXECUTION,
         "mlflow": services.MLFLOW,
         "decisions": services.DECISIONS,
+        "pages": services.PAGES,
     }
     return f"http://{names[server]}:{getattr(PORTS, server)}"
 
@@ -160,6 +163,7 @@ def _in_container(
         secret = {_variable(name) for name in SECRET_OPTIONS}
         environment = {name: text for name, text in environment.items() if name not in secret}
         environment |= airflow_variables(production)
+        environment[wiring.PAGES_VARIABLE] = production.pages_url
         if production.lineage_url:
             environment[wiring.LINEAGE_URL_VARIABLE] = production.lineage_url
     if wiring.TRACKING_VARIABLE in environment:
@@ -193,7 +197,7 @@ def _listening(command: tuple[str, ...], production: Production) -> tuple[str, .
 
 
 def _own_names() -> str:
-    named = (services.API, services.EXECUTION, services.MLFLOW, services.DECISIONS)
+    named = (services.API, services.EXECUTION, services.MLFLOW, services.DECISIONS, services.PAGES)
     return ",".join(("127.0.0.1", "localhost", *named, "postgres", "redis"))
 
 

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, LiteralString
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 
 ADMIN_URL_VARIABLE: Final = "CLEW_POSTGRES_ADMIN_URL"
 PASSWORD_FILE_VARIABLE: Final = "PGPASSFILE"  # noqa: S105 - a variable's name
+START_SECONDS: Final = 120.0
+LOOK_SECONDS: Final = 2.0
+MARK: Final = "clew-prepared"
+SOURCE: Final = Path(pipelines.__file__).parents[1]
 WHEELS: Final = Path(sys.prefix).parent / "wheels"
 DATABASES: Final = {"airflow": files.AIRFLOW, "mlflow": files.MLFLOW, "ledger": files.OWNER}
 
@@ -39,6 +44,21 @@ def checkout(source: Path, repository: Path) -> str:
     _must(*inside, "fetch", "--quiet", str(source), "HEAD")
     _must(*inside, "checkout", "--quiet", "--force", "--detach", "FETCH_HEAD")
     return _must(*inside, "rev-parse", "HEAD")
+
+
+def require(repository: Path) -> None:
+    """Raise Unavailable unless the repository was prepared by an image of this very commit."""
+    mark = repository / ".git" / MARK
+    found = mark.read_text(encoding="utf-8") if mark.exists() else "nothing yet"
+    image = _must("git", "-C", str(SOURCE), "rev-parse", "HEAD")
+    if found != image:
+        raise Unavailable(
+            "the stack is not prepared for this image",
+            where=str(repository),
+            observed=found[:12],
+            expected=image[:12],
+            hint="clew service prepare",
+        )
 
 
 def keep_wheels(kept: Path, state: State) -> int:
@@ -64,7 +84,7 @@ def databases(admin_url: str, passwords: Mapping[str, str]) -> None:
     from psycopg import sql
 
     try:
-        with psycopg.connect(admin_url, autocommit=True) as connection:
+        with _connected(admin_url) as connection:
             for role in files.ROLES:
                 name = sql.Identifier(role)
                 if not _there(connection, "SELECT 1 FROM pg_roles WHERE rolname = %s", role):
@@ -81,6 +101,20 @@ def databases(admin_url: str, passwords: Mapping[str, str]) -> None:
             "the database server cannot be prepared",
             observed=error.sqlstate or type(error).__name__,
         ) from error
+
+
+def _connected(admin_url: str) -> Connection[Any]:
+    """Connect to a server that may still be starting. Raises what the last try raised."""
+    import psycopg
+
+    end = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            return psycopg.connect(admin_url, autocommit=True)
+        except psycopg.OperationalError:
+            if time.monotonic() > end:
+                raise
+        time.sleep(LOOK_SECONDS)
 
 
 def _database(connection: Connection[Any], database: str, owner: str) -> None:
@@ -121,7 +155,7 @@ def run(
     Raises Unavailable when the database server, git or an environment cannot be had.
     """
     folder.prepare(state, Settings(users=production.users))
-    commit = checkout(Path(pipelines.__file__).parents[1], repository)
+    commit = checkout(SOURCE, repository)
     state.wheels.mkdir(exist_ok=True)
     if WHEELS.is_dir():
         keep_wheels(WHEELS, state)
@@ -132,6 +166,7 @@ def run(
     _must(*migration(state, airflow).command, environment=airflow)
     clew = (sys.executable, "-m", "pipelines.cli", "init")
     _must(*clew, environment=airflow, cwd=repository)
+    (repository / ".git" / MARK).write_text(commit, encoding="utf-8")
     return commit
 
 
