@@ -44,6 +44,7 @@ COMMANDS = {
     "contests": ("contest", "list contests without an answer; exit 4 when one is overdue"),
     "trace": ("answer", "show the whole thread of one decision"),
     "incident": ("incident", "a bad model or snapshot: whom it touched, roll back, decide again"),
+    "audit": ("audit", "hand a third party what it needs to check a period, and no more"),
     "lineage": ("look", "follow the thread both ways from any id"),
     "flow": ("look", "show the map of the steps"),
     "doctor": ("look", "test this machine and its services"),

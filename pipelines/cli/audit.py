@@ -1,0 +1,80 @@
+"""The commands for auditors: audit bundle."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from pipelines import contract, params, wiring
+from pipelines.cli import voice
+from pipelines.cli.contest import BY
+from pipelines.cli.options import JSON, here, open_ledger
+from pipelines.cli.release import REASON
+from pipelines.errors import BadRequest
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+@click.group()
+def audit() -> None:
+    """Hand a third party what it needs, and no more."""
+
+
+@audit.command()
+@click.option("--from", "start", required=True, help="First day, or a time with its offset.")
+@click.option("--to", "end", required=True, help="The day, or time, before which it ends.")
+@click.option("--out", required=True, type=FOLDER, help="A new folder.")
+@click.option("--redact", multiple=True, metavar="FIELD", help="A column or field to leave out.")
+@click.option("--with-model", is_flag=True, help="Put the model files themselves in as well.")
+@BY
+@REASON
+@JSON
+def bundle(
+    start: str,
+    end: str,
+    out: Path,
+    redact: tuple[str, ...],
+    with_model: bool,
+    person: str,
+    reason: str,
+    as_json: bool,
+) -> None:
+    """Write all that is needed to check a period offline: log, records, versions, verifier.
+
+    What is left out stays committed by a salted digest. The audit itself is recorded first.
+    """
+    from pipelines.account import audit as account
+    from pipelines.account.left_out import left
+
+    place = here()
+    known = params.read(place.layout.params)
+    chosen = left(redact, contract.read(place.layout.contract))
+    asked = account.Asked(_moment(start), _moment(end), chosen, person, reason, with_model)
+    registry = wiring.registry(place.state)(known.model_name)
+    with open_ledger(place.state) as ledger:
+        trusted = place.state.ledger_policy
+        made = account.run(ledger, registry, place.layout, trusted, asked, out)
+    check = f"python {out}/check.py {out} --policy {trusted}"
+    answer: dict[str, object] = {"bundle": str(out), "records": made.records}
+    answer |= {"erased": made.erased, "entry": made.entry, "check": check}
+    voice.record(answer, as_json=as_json)
+
+
+def _moment(text: str) -> datetime:
+    """Return the start of a day in UTC, or a time with its offset. Raises BadRequest."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is not None and len(text) == len("2026-11-22"):
+        found = found.replace(tzinfo=UTC)
+    if found is None or found.tzinfo is None:
+        raise BadRequest(
+            "neither a day nor a time with its offset",
+            where="--from, --to",
+            observed=text,
+            expected="2026-11-22 or 2026-11-22T09:30:00+00:00",
+        )
+    return found

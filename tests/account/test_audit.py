@@ -1,0 +1,344 @@
+"""The audit bundle: checked by a fresh Python, complete, silent about what is left out."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import json
+import shutil
+import subprocess
+import venv
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from pipelines.account import audit, audit_check, contest
+from pipelines.account.left_out import Left, left
+from pipelines.decisions import rights
+from pipelines.decisions.record import as_number
+from pipelines.errors import BadRequest, IntegrityBroken
+from pipelines.layout import Layout
+from pipelines.ledger import verify
+from pipelines.ledger.bundle import write_bundle
+from tests.account.worlds import PACK, World, world
+from tests.conftest import ROOT
+from tests.model.small import CONTRACT
+
+ALWAYS = (dt.datetime(2020, 1, 1, tzinfo=dt.UTC), dt.datetime(2100, 1, 1, tzinfo=dt.UTC))
+TOWN = "town-marked-4417"
+
+
+def bundle(
+    made: World,
+    folder: Path,
+    fields: tuple[str, ...] = (),
+    span: tuple[dt.datetime, dt.datetime] = ALWAYS,
+) -> audit.Written:
+    asked = audit.Asked(*span, left(fields, CONTRACT), "Ada", "a yearly audit")
+    return audit.run(
+        made.ledger, made.bench.registry, Layout(ROOT), made.bench.place.policy, asked, folder
+    )
+
+
+def check(made: World, folder: Path, **more: list[Path]) -> tuple[int, str]:
+    return audit_check.check(folder, made.bench.place.policy, [], **more)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, list[bytes]]]:
+    """Give a world with three decisions, one contested and reviewed, one erased."""
+    made = world(tmp_path_factory.mktemp("audit"))
+    numbers = [made.decide(f"person-{n}", town=TOWN) for n in range(3)]
+    contest.contest(made.ledger, numbers[0], "statement-marked", "Ada", PACK)
+    contest.override(made.ledger, numbers[0], "approve", "Grace", "because")
+    planned = rights.plan(made.ledger, "person-2", PACK, dt.date(2100, 1, 1))
+    rights.erase(made.ledger, "person-2", planned, PACK, "Ada", "asked for")
+    yield made, numbers
+    made.bench.place.close()
+
+
+def test_a_bundle_is_fine_and_complete(full: tuple[World, list[bytes]], tmp_path: Path) -> None:
+    """Decisions, contest and review are disclosed whole, the erased one is counted."""
+    made, _ = full
+    written = bundle(made, tmp_path / "b")
+    assert (4, 1, ("1",)) == (written.records, written.erased, written.versions)
+    code, text = check(made, tmp_path / "b")
+    assert (verify.FINE, True) == (
+        code,
+        "4 records whole, 0 with fields left out, 1 erased" in text,
+    )
+    assert verify.FINE == verify.verify(tmp_path / "b" / "log", made.bench.place.policy)[0]
+
+
+def test_a_fresh_python_checks_it(full: tuple[World, list[bytes]], tmp_path: Path) -> None:
+    """Without Clew on its path, with cryptography alone."""
+    made, _ = full
+    bundle(made, tmp_path / "b")
+    venv.create(tmp_path / "python", symlinks=True)
+    import _cffi_backend
+    import cryptography
+
+    site = next((tmp_path / "python").glob("lib/python*/site-packages"))
+    (site / "cryptography").symlink_to(Path(cryptography.__file__).parent)
+    backend = Path(_cffi_backend.__file__)
+    (site / backend.name).symlink_to(backend)
+    done = subprocess.run(
+        [
+            tmp_path / "python" / "bin" / "python",
+            "-I",
+            tmp_path / "b" / "check.py",
+            tmp_path / "b",
+            "--policy",
+            made.bench.place.policy,
+            "--extract",
+            tmp_path / "out",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert (0, "") == (done.returncode, done.stderr)
+    assert done.stdout.startswith("fine: ")
+    told = [json.loads(line) for line in (tmp_path / "out").read_text().splitlines()]
+    assert ["decision", "decision", "contest", "override"] == [each["kind"] for each in told]
+    assert TOWN == told[0]["content"]["decided"]["values"]["town"]
+
+
+def test_what_is_left_out_is_not_there_and_stays_committed(
+    full: tuple[World, list[bytes]], tmp_path: Path
+) -> None:
+    """The value stands nowhere in the bundle; the receipt of the record opens it."""
+    made, numbers = full
+    folder = tmp_path / "b"
+    bundle(made, folder, ("town", "subject", "statement"))
+    texts = b"".join(p.read_bytes() for p in folder.rglob("*") if p.is_file())
+    for marked in (TOWN, "person-0", "statement-marked"):
+        for form in (marked.encode(), base64.b64encode(marked.encode())[:-2]):
+            assert form not in texts
+    code, text = check(made, folder)
+    assert (verify.FINE, True) == (code, "0 records whole, 4 with fields left out" in text)
+    receipt = write_bundle(made.ledger, numbers[0], tmp_path / "receipt")
+    code, text = check(made, folder, opened=[receipt])
+    assert (verify.FINE, True) == (code, "1 records whole, 3 with" in text)
+
+
+def test_the_request_goes_with_any_value(full: tuple[World, list[bytes]], tmp_path: Path) -> None:
+    """It holds all values, and its digest lets a missing one be guessed; so do the reasons."""
+    made, numbers = full
+    bundle(made, tmp_path / "b", ("income",))
+    line = next(audit_check.lines(tmp_path / "b" / "records.jsonl"))
+    content, shut = line["content"], set(line["shut"])
+    assert {"request", "request_sha256", "decided.values.income"} <= shut
+    assert not {"request", "request_sha256"} & content.keys()
+    recorded = made.recorder.read(numbers[0]).made.decided
+    named = "income" in {each.column for each in recorded.reasons}
+    assert named == ("decided.reasons" in shut)
+    assert TOWN == content["decided"]["values"]["town"]
+
+
+def test_a_reason_that_names_a_column_goes_with_it() -> None:
+    """A contribution of a linear model tells the value."""
+    decided = {
+        "values": {"income": 5.0, "town": "x"},
+        "subject": "s",
+        "reasons": [{"column": "income"}],
+    }
+    content = {"decided": decided, "request": "r", "request_sha256": "d"}
+    assert "decided.reasons" in Left(("income",)).paths(content)
+    assert "decided.reasons" not in Left(("town",)).paths(content)
+    again = Left(("income",)).paths({"made": content, "person": "p"})
+    assert "made.decided.values.income" in again
+
+
+def test_an_unknown_field_is_refused(full: tuple[World, list[bytes]], tmp_path: Path) -> None:
+    """A typing mistake would disclose what was to be left out."""
+    made, _ = full
+    with pytest.raises(BadRequest, match="no such field"):
+        bundle(made, tmp_path / "b", ("incme",))
+    assert not (tmp_path / "b").exists()
+
+
+def test_only_the_period_is_disclosed(full: tuple[World, list[bytes]], tmp_path: Path) -> None:
+    """Nothing before its start, nothing from its end on; a period of no length is refused."""
+    made, numbers = full
+    at = made.recorder.read(numbers[1]).made.at
+    start = dt.datetime.fromisoformat(at)
+    end = start + dt.timedelta(milliseconds=1)
+    written = bundle(made, tmp_path / "b", (), (start, end))
+    found = [each["index"] for each in audit_check.lines(tmp_path / "b" / "records.jsonl")]
+    assert made.ledger.find(numbers[1]) in found
+    assert written.records == len(found)
+    assert verify.FINE == check(made, tmp_path / "b")[0]
+    with pytest.raises(BadRequest):
+        bundle(made, tmp_path / "c", (), (end, start))
+
+
+def test_the_audit_is_recorded_with_the_digest_of_what_was_handed_out(
+    full: tuple[World, list[bytes]], tmp_path: Path
+) -> None:
+    """The entry commits to the manifest, and names nobody in the open."""
+    made, _ = full
+    written = bundle(made, tmp_path / "b")
+    entry = made.ledger.row(made.ledger.find(as_number(written.entry))).entry
+    fields = json.loads(entry)
+    digest = audit_check.sha256((tmp_path / "b" / "manifest.json").read_bytes())
+    assert ("audit", digest, 4) == (fields["t"], fields["s"], fields["n"])
+    assert b"Ada" not in entry
+
+
+def test_the_model_goes_in_only_when_asked_for(
+    full: tuple[World, list[bytes]], tmp_path: Path
+) -> None:
+    """Facts, verdict, policy and approvals always; the model file not by itself."""
+    made, _ = full
+    bundle(made, tmp_path / "b")
+    names = {path.name for path in (tmp_path / "b" / "versions" / "1").iterdir()}
+    assert {"candidate.json", "verdict.json", "policy.json", "approvals.json"} <= names
+    assert "model.skops" not in names
+
+
+def lines_of(path: Path) -> list[dict[str, object]]:
+    return list(audit_check.lines(path))
+
+
+def write_lines(path: Path, lines: list[dict[str, object]]) -> None:
+    path.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+
+
+def drop_a_record(folder: Path) -> None:
+    path = folder / "records.jsonl"
+    write_lines(path, lines_of(path)[1:])
+
+
+def swap_two_records(folder: Path) -> None:
+    path = folder / "records.jsonl"
+    first, second, *others = lines_of(path)
+    first["frame"], second["frame"] = second["frame"], first["frame"]
+    write_lines(path, [first, second, *others])
+
+
+def forget_the_erased(folder: Path) -> None:
+    (folder / "erased.jsonl").write_bytes(b"")
+
+
+def claim_it_was_erased(folder: Path) -> None:
+    path = folder / "erased.jsonl"
+    (opening,) = lines_of(path)
+    first, *others = lines_of(folder / "records.jsonl")
+    write_lines(path, [opening, opening | {"index": first["index"]}])
+    write_lines(folder / "records.jsonl", others)
+
+
+def narrow_the_period(folder: Path) -> None:
+    path = folder / "manifest.json"
+    path.write_bytes(msgspec.json.encode(json.loads(path.read_bytes()) | {"to_ms": 1}))
+
+
+def add_a_file(folder: Path) -> None:
+    (folder / "versions" / "more.json").write_text("{}")
+
+
+def change_a_verdict(folder: Path) -> None:
+    (folder / "versions" / "1" / "verdict.json").write_text("{}")
+
+
+def mend(folder: Path) -> None:
+    """Write the digests of changed files into the manifest, as a forger would."""
+    path = folder / "manifest.json"
+    told = json.loads(path.read_bytes())
+    told["files"] = {
+        name: audit_check.sha256((folder / name).read_bytes()) for name in told["files"]
+    }
+    path.write_bytes(msgspec.json.encode(told))
+
+
+@pytest.mark.parametrize("mended", [False, True])
+@pytest.mark.parametrize(
+    "change",
+    [
+        drop_a_record,
+        swap_two_records,
+        forget_the_erased,
+        claim_it_was_erased,
+        narrow_the_period,
+        add_a_file,
+        change_a_verdict,
+    ],
+    ids=lambda change: change.__name__,
+)
+def test_a_changed_bundle_is_not_fine(
+    full: tuple[World, list[bytes]], tmp_path: Path, change: Callable[[Path], None], mended: bool
+) -> None:
+    """Whatever is taken out, exchanged or added, whether or not the manifest is mended after it."""
+    made, _ = full
+    bundle(made, tmp_path / "b")
+    change(tmp_path / "b")
+    if mended:
+        mend(tmp_path / "b")
+    assert verify.FINE != check(made, tmp_path / "b")[0]
+
+
+def recorded_anew(made: World, folder: Path) -> None:
+    """Record a forged manifest as another audit and export the log anew: an operator's last try."""
+    from pipelines.ledger.bundle import write_tiles
+    from pipelines.ledger.entry import Draft
+
+    mend(folder)
+    digest = audit_check.sha256((folder / "manifest.json").read_bytes())
+    made.ledger.record(Draft("audit", {"s": digest}))
+    shutil.rmtree(folder / "log")
+    checkpoint, note = made.ledger.checkpoint()
+    write_tiles(made.ledger.store, note, checkpoint.size, folder / "log")
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (drop_a_record, "1 records of the period are missing"),
+        (swap_two_records, "was changed"),
+        (forget_the_erased, "1 records of the period are missing"),
+        (claim_it_was_erased, "no tombstone counts"),
+    ],
+    ids=lambda each: getattr(each, "__name__", ""),
+)
+def test_the_operator_cannot_forge_one_either(
+    full: tuple[World, list[bytes]], tmp_path: Path, change: Callable[[Path], None], found: str
+) -> None:
+    """With the manifest mended and recorded anew, the entries still contradict it."""
+    made, _ = full
+    bundle(made, tmp_path / "b")
+    change(tmp_path / "b")
+    recorded_anew(made, tmp_path / "b")
+    code, text = check(made, tmp_path / "b")
+    assert verify.FINE != code
+    assert found in text
+
+
+def test_a_lie_about_an_open_field_is_found_when_it_is_opened(
+    full: tuple[World, list[bytes]], tmp_path: Path
+) -> None:
+    """A record with fields left out that says something else is caught by its receipt."""
+    made, numbers = full
+    folder = tmp_path / "b"
+    bundle(made, folder, ("town",))
+    first, *others = lines_of(folder / "records.jsonl")
+    first["content"]["decided"]["outcome"] = "approve"  # type: ignore[index]
+    write_lines(folder / "records.jsonl", [first, *others])
+    recorded_anew(made, folder)
+    assert verify.FINE == check(made, folder)[0]
+    receipt = write_bundle(made.ledger, numbers[0], tmp_path / "receipt")
+    code, text = check(made, folder, opened=[receipt])
+    assert (verify.TAMPERED, True) == (code, "not what its receipt says" in text)
+
+
+def test_a_lost_key_without_a_tombstone_stops_the_bundle(tmp_path: Path) -> None:
+    """What cannot be read and was not erased is never passed over."""
+    made = world(tmp_path / "w")
+    made.decide("person-0")
+    made.ledger.keys.destroy([each.key_id for each in made.ledger.keys.of_subject("person-0")])
+    with pytest.raises(IntegrityBroken, match="no tombstone"):
+        bundle(made, tmp_path / "b")
+    made.bench.place.close()
