@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pipelines.runs.training_data import Held
 
 LEFT_OUT = "left_out"
+YOURS = "files that land, and those written elsewhere by `clew score --out` and `clew export`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,8 @@ class Prepared:
             told.append(f"from now on {what}, whenever data land")
         if self.held and self.pack.training_data:
             told.append(f"held because {self.pack.training_data.because}")
-        return told
+        told.append("copies     cut from the files of batches in the state folder")
+        return [*told, f"yours      {YOURS}"]
 
     @property
     def digest(self) -> str:
@@ -105,13 +107,14 @@ def carry_out(
     Done twice it comes to the same. Raises GateRefused on a legal hold.
     """
     from pipelines.data import exclude
-    from pipelines.decisions import rights
+    from pipelines.decisions import rights, scored
 
     refuse(prepared)
     answer: dict[str, Json] = {"erased": 0, "tombstone": None, "key_epoch": None}
     if prepared.excludes:
         rights.record_act(ledger, LEFT_OUT, person, reason)
         exclude.add(place.state, subject)
+    copies = scored.forget(place.state.scored, subject)
     if prepared.planned and prepared.erases:
         planned = prepared.planned
         done = rights.erase(ledger, subject, planned, prepared.pack, person, reason)
@@ -119,6 +122,7 @@ def carry_out(
         answer["key_epoch"] = done.epoch
     deferred = prepared.planned.deferred if prepared.planned else {}
     return answer | {
+        "copies": copies,
         "deferred": {bucket: str(day) for bucket, day in deferred.items()},
         "training_data": [plain_held(each) for each in prepared.held],
         LEFT_OUT: prepared.excludes,

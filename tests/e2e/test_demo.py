@@ -16,6 +16,8 @@ from pipelines.ports import Tag
 from pipelines.records import Verdict
 from pipelines.typed import read_json
 from tests.conftest import ROOT, copy_of_tree, git
+from tests.dags.conftest import airflow_environment, python
+from tests.e2e import after
 
 pytestmark = [pytest.mark.e2e, pytest.mark.airflow, pytest.mark.timeout(1500)]
 LAND = "examples/boston_mortgages/land.py"
@@ -47,10 +49,19 @@ class Played:
 
     def run(self, *command: str, cwd: Path | None = None, home: Path | None = None) -> str:
         """Run a program of the virtual environment in a clone; return its stdout."""
+        done = self.done(*command, cwd=cwd, home=home)
+        assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+        self.said = done.stderr
+        return done.stdout
+
+    def done(
+        self, *command: str, cwd: Path | None = None, home: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program and return how it ended."""
         folder = cwd or self.clone
         own = {"CLEW_HOME": str(home or self.state.home), "PYTHONPATH": str(folder)}
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        done = subprocess.run(
+        return subprocess.run(
             [sys.executable, "-m", *command],
             cwd=folder,
             env=os.environ | own | {"PATH": path},
@@ -58,13 +69,20 @@ class Played:
             text=True,
             check=False,
         )
-        assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
-        self.said = done.stderr
-        return done.stdout
 
     def clew(self, *words: str) -> str:
         """Run one command and return what it printed."""
         return self.run("pipelines.cli", *words)
+
+    def asked(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run one command and return how it ended."""
+        return self.done("pipelines.cli", *words)
+
+    def snapshot_of(self, run: str) -> int:
+        """Return how many rows the snapshot of a run has."""
+        commit = git(self.clone, "rev-parse", f"refs/clew/runs/{run}")
+        told = self.clew("task", "snapshot", "--run-id", run, "--commit", commit)
+        return int(json.loads(told.splitlines()[-1])["rows"])
 
     def naive_run(self) -> str:
         """Return the reference of the run whose candidate was blocked."""
@@ -115,7 +133,7 @@ def test_every_thread_of_a_version_is_a_tag_in_mlflow(played: Played) -> None:
 
     client = MlflowClient(f"sqlite:///{played.state.mlflow_database}")
     version = client.get_model_version(MODEL, "1")
-    needed = {tag.value for tag in Tag} - {Tag.BLOCKED_BY.value}
+    needed = {tag.value for tag in Tag} - {Tag.BLOCKED_BY.value, Tag.ASKED.value}
     assert set() == needed - set(version.tags)
     commit = version.tags[Tag.COMMIT.value]
     found = client.search_model_versions(f"tags.`{Tag.COMMIT.value}` = '{commit}'")
@@ -233,3 +251,83 @@ def test_undo_refuses_when_there_is_nothing_to_go_back_to(played: Played) -> Non
         check=False,
     )
     assert (2, before) == (done.returncode, dict(registry.aliases()))
+
+
+def test_a_killed_batch_goes_on_where_the_ledger_ends(played: Played) -> None:
+    """A batch killed outright and started again decides about everybody once, and nobody twice."""
+    file, out = played.state.landing / "applications.csv", played.state.home / "demo" / "all.jsonl"
+    words = ["score", str(file), "--out", str(out), "--batch", "killed"]
+    before, rows = after.entries(played.state), len(file.read_text().splitlines()) - 1
+    assert -9 == after.killed_at(played.state, played.clone, words, 300)
+    cut = after.entries(played.state) - before
+    assert 300 <= cut < rows
+    assert not out.exists()
+    played.clew(*words)
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    assert rows == len(lines) == len({line["decision_id"] for line in lines})
+    assert before + rows == after.entries(played.state)
+    assert "fine" in played.clew("verify")
+
+
+def test_a_dag_scores_a_landed_file(
+    played: Played, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """score_batch decides about a file through Airflow, beside a challenger, and announces it.
+
+    The second run of the same file announces nothing and records nothing.
+    """
+    lines = (played.state.landing / "applications.csv").read_text().splitlines()
+    some = played.state.landing / "may" / "some.csv"
+    some.parent.mkdir()
+    some.write_text("\n".join([*lines[:1], *lines[-30:]]) + "\n")
+    monkeypatch.setenv("CLEW_HOME", str(played.state.home))
+    environment = airflow_environment(tmp_path / "airflow", played.clone, ROOT / "dags")
+    code = "from airflow.utils import db; db.initdb()"
+    subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True)
+    conf = {"file": "may/some.csv", "format": "jsonl", "challenger": "1"}
+    first, again = python("runner.py", environment, [{"dag": "score_batch", "conf": conf}] * 2)
+    assert ("success", "success", 1) == (first["state"], again["state"], len(first["events"]))
+    assert [] == again["events"]
+    told = first["events"][0]["extra"]
+    assert ("30", "1") == (told["rows"], told["version"])
+    decided = [json.loads(line) for line in Path(told["out"]).read_text().splitlines()]
+    assert 30 == len({line["decision_id"] for line in decided})
+    played.clew("export", decided[0]["subject"], "--person", "ada", "--out", str(tmp_path / "x"))
+    export = json.loads((tmp_path / "x" / "export.json").read_text())
+    made = [each["content"]["decided"] for each in export["records"] if each["kind"] == "decision"]
+    assert ["1"] == [each["shadow"]["model"]["version"] for each in made if each["shadow"]]
+
+
+def test_after_an_erasure_a_search_finds_only_what_is_named(played: Played) -> None:
+    """No file of the state holds the person, but versioned data that the answer names as held.
+
+    The files that landed, and what was written by hand, are the owner's to clean.
+    """
+    state = played.state
+    words = after.unlike_others(state.landing / "applications.csv")
+    pack = played.clone / "policies" / "us-mortgage-2026-11.yaml"
+    floor = "  decision:\n    months: "
+    pack.write_text(pack.read_text().replace(f"{floor}25", f"{floor}-1"))
+    yours = (state.landing, state.home / "demo")
+    before = after.naming(state.home, *words)
+    erase = ["erase", words[0], "--person", "ada", "--reason", "they asked", "--yes", "--json"]
+    answer = json.loads(played.clew(*erase))
+    assert answer["erased"] >= 1
+    assert answer["left_out"]
+    named = after.held(state, played.clone, answer["training_data"][0]["runs"])
+    left = {
+        path
+        for path in after.naming(state.home, *words)
+        if not any(path.is_relative_to(folder) for folder in yours)
+    }
+    assert left
+    assert left < before
+    assert set() == left - named
+    assert [["1"]] == [each["versions"] for each in answer["training_data"]]
+    assert all(each["until"] for each in answer["training_data"])
+    assert "parts erased by tombstone" in played.clew("verify")
+    former = answer["training_data"][0]["runs"][0]
+    refused = played.asked("retrain", "--data", former, "--dry-run")
+    assert (4, True) == (refused.returncode, "people who were erased" in refused.stderr)
+    done = json.loads(played.clew("ingest", "--json"))
+    assert played.snapshot_of(former) - 1 == done["rows"]
