@@ -1,9 +1,9 @@
 """Sketches of columns that merge exactly: any cut of the rows, in any order, gives the same sketch.
 
 How a column is counted is fixed beforehand, by its axis, so that whatever was counted apart can be
-added. Everything kept is an integer, a least or a greatest value. Moments are taken on a grid of a
-few thousandths of the reference's standard deviation, as whole numbers of grid steps; such sums are
-exact whatever their order, which sums of floating-point numbers are not.
+added. Everything kept is an integer, a least or a greatest value. Numbers are rounded to a grid of
+about two thousand steps a standard deviation of the reference, and bins and moments are of whole
+steps; such sums are exact whatever their order, which sums of floating-point numbers are not.
 """
 
 from __future__ import annotations
@@ -28,13 +28,14 @@ KNOWN: Final = 1000
 NAMED_FROM: Final = 5  # a value of fewer people is kept as a digest, never as text
 MARKS: Final = 64
 BLOCK: Final = 1 << 16
-# Steps to each side of the centre that are summed as doubles: 2^16 squares below 2^36 each add up
-# to less than 2^53, so every partial sum is a whole number that a double holds.
-NEAR: Final = 2.0**18
-FARTHEST: Final = (
-    2.0**500
-)  # a value beyond this many steps counts as this far: squares stay doubles
+# Steps to each side of the centre that are counted one by one: about eight deviations.
+NEAR: Final = 1 << 14
+# Up to this many steps squares are summed as doubles: 2^16 of them below 2^36 each add up to less
+# than 2^53, so every partial sum is a whole number that a double holds.
+FAR: Final = 2.0**18
+FARTHEST: Final = 2.0**500  # a value beyond this many steps counts as this far
 STEPS_PER_DEVIATION: Final = 11  # as a power of two
+SPREADS: Final = ((0.1, 0.9, 2.56), (0.01, 0.99, 4.65))  # quantiles, and deviations between them
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 Codes = NDArray[np.int64]
@@ -43,8 +44,8 @@ Codes = NDArray[np.int64]
 class NumberAxis(Record, frozen=True, tag="number"):
     """How a numeric column is counted.
 
-    A bin holds the values above the edge before it and up to its own. Moments are in steps of
-    ``2**exponent`` from `centre`.
+    A bin holds the values above the edge before it and up to its own, all of them rounded to steps
+    of ``2**exponent`` from `centre`.
     """
 
     edges: tuple[float, ...]
@@ -117,20 +118,33 @@ def mark(text: str) -> str:
 
 def number_axis(values: Floats, bins: int = BINS) -> NumberAxis:
     """Return the axis of a sample: quantile bins, or a bin a value where there are few of them."""
-    known = values[np.isfinite(values)]
+    known = np.sort(values[np.isfinite(values)])
     if not len(known):
         return NumberAxis(edges=(), centre=0.0, exponent=0)
     distinct = np.unique(known)
     if len(distinct) > DISTINCT:
         steps = np.arange(1, bins) / bins
         distinct = np.append(np.unique(np.quantile(known, steps, method="lower")), np.inf)
-    centre, spread = float(np.mean(known)), float(np.std(known))
-    scale = spread or abs(centre) or 1.0
-    return NumberAxis(
-        edges=tuple(float(edge) for edge in distinct[:-1]),
-        centre=centre,
-        exponent=max(math.frexp(scale)[1] - STEPS_PER_DEVIATION, -1000),
-    )
+    exponent = max(math.frexp(_spread(known))[1] - STEPS_PER_DEVIATION, -1000)
+    centre = math.ldexp(round(math.ldexp(float(np.median(known)), -exponent)), exponent)
+    return on_grid(distinct[:-1].tolist(), centre, exponent)
+
+
+def on_grid(edges: Iterable[float], centre: float, exponent: int) -> NumberAxis:
+    """Return an axis with these edges; of those on one step of the grid the first is kept."""
+    found: dict[float, float] = {}
+    for edge in sorted(edges):
+        found.setdefault(float(np.rint(math.ldexp(edge - centre, -exponent))), edge)
+    return NumberAxis(edges=tuple(found.values()), centre=centre, exponent=exponent)
+
+
+def _spread(ordered: Floats) -> float:
+    """Return about a standard deviation of the bulk: a few values far out do not widen it."""
+    for low, high, deviations in SPREADS:
+        first, last = np.quantile(ordered, [low, high])
+        if last > first:
+            return float(last - first) / deviations
+    return float(np.std(ordered)) or abs(float(ordered[0])) or 1.0
 
 
 def category_axis(counted: Mapping[str, int], complete: bool) -> CategoryAxis:
@@ -144,7 +158,7 @@ def category_axis(counted: Mapping[str, int], complete: bool) -> CategoryAxis:
 
 @dataclass
 class NumberTally:
-    """Counts one numeric column."""
+    """Counts one numeric column: steps near the centre one by one, the others at once."""
 
     axis: NumberAxis
     rows: int = 0
@@ -154,61 +168,86 @@ class NumberTally:
     maximum: float = -math.inf
     total: int = 0
     squares: int = 0
-    counts: Counts = field(init=False)
 
     def __post_init__(self) -> None:
-        self.counts = np.zeros(len(self.axis.edges) + 1, dtype=np.int64)
-        self._edges = np.array(self.axis.edges, dtype=np.float64)
+        self._bins = np.zeros(len(self.axis.edges) + 1, dtype=np.int64)
+        self._steps = np.zeros(2 * NEAR + 1, dtype=np.int64)
         self._scale = 2.0**-self.axis.exponent
+        self._edges = np.rint((np.array(self.axis.edges) - self.axis.centre) * self._scale)
 
     def add(self, values: pa.Array | Floats) -> None:
         """Count a batch: an Arrow array of numbers, or doubles with NaN where missing."""
         numbers = floats(values)
         for start in range(0, len(numbers), BLOCK):
-            self._block(np.sort(numbers[start : start + BLOCK]))
+            self._block(numbers[start : start + BLOCK])
 
-    def _block(self, ordered: Floats) -> None:
-        """Count values in ascending order, NaN last: what is asked of them are places then."""
-        known = int(np.searchsorted(ordered, np.inf, side="right"))
-        first = int(np.searchsorted(ordered, -np.inf, side="right"))
-        last = int(np.searchsorted(ordered, np.inf, side="left"))
-        inside = ordered[first:last]
-        self.rows += len(ordered)
-        self.missing += len(ordered) - known
-        self.not_finite += known - len(inside)
-        if len(inside):
-            self.minimum = min(self.minimum, float(inside[0]) + 0.0)  # 0.0 and never -0.0
-            self.maximum = max(self.maximum, float(inside[-1]) + 0.0)
-            ends = np.searchsorted(inside, self._edges, side="right")
-            self.counts += np.diff(ends, prepend=0, append=len(inside))
-            self._moments(inside)
-
-    def _moments(self, ordered: Floats) -> None:
+    def _block(self, values: Floats) -> None:
+        self.rows += len(values)
+        low, high = values.min(), values.max()
+        if not (math.isfinite(low) and math.isfinite(high)):
+            values = self._only_finite(values)
+            if not len(values):
+                return
+            low, high = values.min(), values.max()
+        self.minimum = min(self.minimum, float(low) + 0.0)  # 0.0 and never -0.0
+        self.maximum = max(self.maximum, float(high) + 0.0)
         with np.errstate(over="ignore"):
-            steps = np.rint((ordered - self.axis.centre) * self._scale)
-        first = np.searchsorted(steps, -NEAR, "left")
-        last = np.searchsorted(steps, NEAR, "right")
-        near = steps[first:last]
-        self.total += int(near.sum())
-        self.squares += int(near @ near)
-        for far in (steps[:first], steps[last:]):
-            if len(far):
-                exact = [int(each) for each in far.clip(-FARTHEST, FARTHEST).tolist()]
-                self.total += sum(exact)
-                self.squares += sum(each * each for each in exact)
+            steps = values - self.axis.centre
+            steps *= self._scale
+            np.rint(steps, out=steps)
+            ends = (float(low) - self.axis.centre, float(high) - self.axis.centre)
+        if max(-ends[0], ends[1]) * self._scale > NEAR:
+            near = np.abs(steps) <= NEAR
+            self._far(np.sort(steps[~near]))
+            steps = steps[near]
+        steps += NEAR
+        self._steps += np.bincount(steps.astype(np.int64), minlength=len(self._steps))
+
+    def _only_finite(self, values: Floats) -> Floats:
+        finite = np.isfinite(values)
+        missing = int(np.isnan(values).sum())
+        self.missing += missing
+        self.not_finite += len(values) - missing - int(finite.sum())
+        return values[finite]
+
+    def _far(self, ordered: Floats) -> None:
+        """Count values more than eight deviations away, in ascending order."""
+        ends = np.searchsorted(ordered, self._edges, side="right")
+        self._bins += np.diff(ends, prepend=0, append=len(ordered))
+        first, last = np.searchsorted(ordered, [-FAR, FAR])
+        inner = ordered[first:last]
+        self.total += int(inner.sum())
+        self.squares += int(inner @ inner)
+        for outer in (ordered[:first], ordered[last:]):
+            exact = [int(each) for each in outer.clip(-FARTHEST, FARTHEST).tolist()]
+            self.total += sum(exact)
+            self.squares += sum(each * each for each in exact)
+
+    def _near(self) -> tuple[Counts, int, int]:
+        """Return what the counted steps come to: bins, sum and sum of squares."""
+        before = np.concatenate([[0], np.cumsum(self._steps)])
+        ends = before[(np.clip(self._edges, -NEAR - 1, NEAR) + NEAR + 1).astype(np.int64)]
+        used = np.flatnonzero(self._steps)
+        pairs = list(zip((used - NEAR).tolist(), self._steps[used].tolist(), strict=True))
+        return (
+            np.diff(ends, prepend=0, append=before[-1]),
+            sum(step * count for step, count in pairs),
+            sum(step * step * count for step, count in pairs),
+        )
 
     def sketch(self) -> Numbers:
         """Return what was counted."""
         there = self.rows > self.missing + self.not_finite
+        bins, total, squares = self._near()
         return Numbers(
             rows=self.rows,
             missing=self.missing,
             not_finite=self.not_finite,
             minimum=self.minimum if there else None,
             maximum=self.maximum if there else None,
-            total=str(self.total),
-            squares=str(self.squares),
-            counts=tuple(self.counts.tolist()),
+            total=str(self.total + total),
+            squares=str(self.squares + squares),
+            counts=tuple((self._bins + bins).tolist()),
         )
 
 
@@ -228,9 +267,13 @@ class CategoryTally:
 
     def add(self, values: pa.Array) -> None:
         """Count a batch; an empty text is a missing value."""
-        self.rows += len(values)
-        self.missing += len(values)
-        for text, count in counted(values):
+        self.add_counted(counted(values), len(values))
+
+    def add_counted(self, found: Iterable[tuple[str, int]], rows: int) -> None:
+        """Count `rows` rows of which the texts are counted already; the others are missing."""
+        self.rows += rows
+        self.missing += rows
+        for text, count in found:
             self.missing -= count
             place = self._places.get(text)
             if place is None:

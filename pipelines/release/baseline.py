@@ -36,7 +36,7 @@ from pipelines.typed import read_json
 NUMBERS: Final = frozenset({"integer", "number"})
 CATEGORIES: Final = frozenset({"string", "boolean"})
 WATCHED: Final = frozenset({"feature", "protected"})
-SAMPLE: Final = 1_000_000
+SAMPLE: Final = 200_000
 MOST_VALUES: Final = 20_000
 APPROVED, DECLINED = cube.OUTCOMES.index("approve"), cube.OUTCOMES.index("decline")
 UNFAVOURABLE, FAVOURABLE = (cube.LABELS.index(each) for each in ("unfavourable", "favourable"))
@@ -92,52 +92,67 @@ def batches(path: Path, columns: tuple[Column, ...]) -> Iterator[pa.RecordBatch]
     yield from file.iter_batches(sketch.BLOCK, columns=names)
 
 
-@dataclass
-class _Draft:
-    """What the first pass gathers: numbers at an even stride, and how often each text came."""
-
-    columns: tuple[Column, ...]
-    stride: int
-    numbers: dict[str, list[Floats]] = field(default_factory=dict)
-    texts: dict[str, Counter[str]] = field(default_factory=dict)
-    whole: dict[str, bool] = field(default_factory=dict)
-    seen: int = 0
-
-    def add(self, batch: pa.RecordBatch) -> None:
-        """Gather from a batch."""
-        first = -self.seen % self.stride
-        for each in self.columns:
-            values = batch.column(each.name)
-            if each.kind in NUMBERS:
-                kept = sketch.floats(values.slice(first))[:: self.stride]
-                self.numbers.setdefault(each.name, []).append(kept)
-            else:
-                self._text(each.name, values)
-        self.seen += batch.num_rows
-
-    def _text(self, name: str, values: pa.Array) -> None:
-        counter = self.texts.setdefault(name, Counter())
-        for text, count in sketch.counted(values):
-            if text in counter or len(counter) < MOST_VALUES:
-                counter[text] += count
-            else:
-                self.whole[name] = False
-
-    def axis(self, column: Column) -> Axis:
-        """Return how a column is to be counted."""
-        if column.kind in NUMBERS:
-            return sketch.number_axis(np.concatenate(self.numbers.get(column.name, [np.empty(0)])))
-        counter = self.texts.get(column.name, Counter[str]())
-        return sketch.category_axis(counter, self.whole.get(column.name, True))
+def number_axes(path: Path, columns: tuple[Column, ...]) -> dict[str, Axis]:
+    """Return how each numeric column is to be counted, from row groups spread over the file."""
+    names = [each.name for each in columns if each.kind in NUMBERS]
+    file = pq.ParquetFile(path)
+    rows, groups_there = file.metadata.num_rows, file.num_row_groups
+    taken = min(groups_there, max(1, math.ceil(groups_there * SAMPLE / max(rows, 1))))
+    chosen = sorted({place * groups_there // taken for place in range(taken)})
+    found: dict[str, Axis] = {}
+    for name in names:
+        table = file.read_row_groups(chosen, columns=[name])
+        parts = [sketch.floats(chunk) for chunk in table.column(0).chunks]
+        values = np.concatenate(parts) if parts else np.empty(0)
+        found[name] = sketch.number_axis(values[:: max(1, len(values) // SAMPLE)])
+    return found
 
 
-def axes(path: Path, columns: tuple[Column, ...]) -> dict[str, Axis]:
-    """Return how each column is to be counted, from one pass over the reference."""
-    rows = pq.ParquetFile(path).metadata.num_rows
-    draft = _Draft(columns, max(1, math.ceil(rows / SAMPLE)))
+def counted(path: Path, columns: tuple[Column, ...]) -> tuple[dict[str, Axis], dict[str, Sketch]]:
+    """Return each column's axis and its sketch over a Parquet file: the reference's own.
+
+    Numbers are counted along axes from a sample; texts are counted whole and their axis follows.
+    """
+    axes = number_axes(path, columns)
+    numbers = {name: sketch.tally(axis) for name, axis in axes.items()}
+    texts = {each.name: _Texts() for each in columns if each.name not in axes}
     for batch in batches(path, columns):
-        draft.add(batch)
-    return {each.name: draft.axis(each) for each in columns}
+        for name, tally in numbers.items():
+            tally.add(batch.column(name))
+        for name, text in texts.items():
+            text.add(batch.column(name))
+    axes |= {name: sketch.category_axis(each.counts, each.whole) for name, each in texts.items()}
+    found = {name: tally.sketch() for name, tally in numbers.items()}
+    found |= {name: each.sketch(axes[name]) for name, each in texts.items() if each.whole}
+    rest = tuple(each for each in columns if each.name not in found)
+    found |= columns_of(path, rest, {each.name: axes[each.name] for each in rest})
+    names = [each.name for each in columns]
+    return {name: axes[name] for name in names}, {name: found[name] for name in names}
+
+
+@dataclass
+class _Texts:
+    """Counts the first values of a column, whatever they are."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    rows: int = 0
+    whole: bool = True
+
+    def add(self, values: pa.Array) -> None:
+        """Count a batch."""
+        self.rows += len(values)
+        for text, count in sketch.counted(values):
+            if text in self.counts or len(self.counts) < MOST_VALUES:
+                self.counts[text] += count
+            else:
+                self.whole = False
+
+    def sketch(self, axis: Axis) -> Sketch:
+        """Return what was counted, along the axis that follows from it."""
+        tally = sketch.tally(axis)
+        if isinstance(tally, sketch.CategoryTally):
+            tally.add_counted(self.counts.items(), self.rows)
+        return tally.sketch()
 
 
 def columns_of(
@@ -145,9 +160,10 @@ def columns_of(
 ) -> dict[str, Sketch]:
     """Return the columns of a Parquet file, counted in one pass."""
     tallies = {name: sketch.tally(axis) for name, axis in along.items()}
-    for batch in batches(path, columns):
-        for name, tally in tallies.items():
-            tally.add(batch.column(name))
+    if tallies:
+        for batch in batches(path, columns):
+            for name, tally in tallies.items():
+                tally.add(batch.column(name))
     return {name: tally.sketch() for name, tally in tallies.items()}
 
 
@@ -253,7 +269,7 @@ def make(layout: Layout) -> Baseline:
     contract = read_json(layout.snapshot_contract, Contract)
     scores = _scores(EvaluationFiles(layout.evaluation))
     columns, path = watched(contract), layout.snapshot_rows
-    along = axes(path, columns)
+    along, sketches = counted(path, columns)
     names = _group_names(path, contract)
     tested, margins, scored = of_test(scores, candidate, names)
     return Baseline(
@@ -262,7 +278,7 @@ def make(layout: Layout) -> Baseline:
         contract_sha256=contract.sha256,
         rows=snapshot.rows,
         axes=along,
-        columns=columns_of(path, columns, along),
+        columns=sketches,
         groups=names,
         former=former_procedure(path, contract, names),
         tested=tested,
