@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from pipelines.errors import BadRequest, IntegrityBroken, NotThere
+from pipelines.errors import BadRequest, IntegrityBroken, NotThere, Unavailable
 from pipelines.ledger.note import Algorithm, Signer
 
 OWNER_ONLY: Final = 0o600
@@ -36,31 +36,47 @@ def read_secret(path: Path) -> str:
 
 def create_secret(path: Path, text: str) -> None:
     """Write a new secret file durably. Raises IntegrityBroken when there is one already."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        _write(path, text)
-    except FileExistsError:
-        raise IntegrityBroken("a key file is there already", where=str(path)) from None
-    sync_folder(path.parent)
+    with writing(path):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            _write(path, text)
+        except FileExistsError:
+            raise IntegrityBroken("a key file is there already", where=str(path)) from None
+        sync_folder(path.parent)
 
 
 def replace_secret(path: Path, text: str) -> None:
     """Put new text in a secret file's place in one step, then overwrite what the old one held.
 
     A crash leaves the old text or the new one. Overwriting reaches this file's own blocks only:
-    a copy-on-write file system, an SSD's spare area or a backup may hold the old bytes on.
+    a copy-on-write file system, an SSD's spare area or a backup may hold the old bytes on. Raises
+    Unavailable when the disk fails.
     """
     fresh = path.with_name(path.name + ".new")
-    fresh.unlink(missing_ok=True)
-    _write(fresh, text)
-    old = os.open(path, os.O_WRONLY)
+    with writing(path):
+        fresh.unlink(missing_ok=True)
+        _write(fresh, text)
+        old = os.open(path, os.O_WRONLY)
+        try:
+            fresh.replace(path)
+            sync_folder(path.parent)
+            os.pwrite(old, bytes(os.fstat(old).st_size), 0)
+            os.fsync(old)
+        finally:
+            os.close(old)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what a disk says while a file is written into Unavailable."""
     try:
-        fresh.replace(path)
-        sync_folder(path.parent)
-        os.pwrite(old, bytes(os.fstat(old).st_size), 0)
-        os.fsync(old)
-    finally:
-        os.close(old)
+        yield
+    except OSError as error:
+        raise Unavailable(
+            "a file of keys or trust cannot be written",
+            where=str(path),
+            observed=os.strerror(error.errno or 0),
+        ) from error
 
 
 @contextmanager
