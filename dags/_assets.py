@@ -16,31 +16,41 @@ SNAPSHOT = Asset(name="snapshot", uri="clew://snapshot", group="data")
 CANDIDATE = Asset(name="candidate", uri="clew://candidate", group="model")
 CHAMPION = Asset(name="champion", uri="clew://champion", group="model")
 DECISIONS = Asset(name="decisions", uri="clew://decisions", group="decisions")
+RETRAIN_WANTED = Asset(name="retrain_wanted", uri="clew://retrain_wanted", group="model")
 
 
 class Publish(BaseOperator):
     """Announce an asset with ids on the event; skip what was announced last, or has no id.
 
-    `extra` is a mapping of templates; its field `identity` says whether it is the same thing.
+    `extra` is a mapping of templates; its field `identity` says whether it is the same thing. With
+    `once` anything that was ever announced is skipped, not the last alone.
     """
 
     template_fields = ("extra",)
 
     def __init__(
-        self, *, asset: Asset, identity: str, extra: Mapping[str, str], **options: Any
+        self,
+        *,
+        asset: Asset,
+        identity: str,
+        extra: Mapping[str, str],
+        once: bool = False,
+        **options: Any,
     ) -> None:
         super().__init__(inlets=[asset], outlets=[asset], **options)
         self.asset = asset
         self.identity = identity
         self.extra = dict(extra)
+        self.once = once
 
     def execute(self, context: Context) -> dict[str, str]:
         """Return what was announced."""
         now = self.extra[self.identity]
         if not now:
             raise AirflowSkipException(f"there is no {self.asset.name} to announce")
-        last = newest(context["inlet_events"][self.asset])
-        if last.get(self.identity) == now:
+        events = context["inlet_events"][self.asset]
+        before = [each.extra for each in events] if self.once else [newest(events)]
+        if now in [each.get(self.identity) for each in before]:
             raise AirflowSkipException(f"unchanged: {self.asset.name} {now} was announced already")
         context["outlet_events"][self.asset].extra.update(self.extra)
         return self.extra
@@ -52,6 +62,11 @@ def newest(events: Any, before: datetime | None = None) -> dict[str, str]:
     if before:
         found = found.before(before)
     return dict(found[0].extra) if len(found) else {}
+
+
+def asked(wanted: Mapping[str, str]) -> str:
+    """Return why a retrain is wanted, in a line: what asks, and what it found."""
+    return f"{wanted['request']}: {wanted['reason']}"
 
 
 def triggering(context: Mapping[str, Any], asset: Asset) -> dict[str, str]:

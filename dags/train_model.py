@@ -1,8 +1,8 @@
 """Train a candidate on one snapshot, evaluate it, check it, judge it, and register what passed.
 
-Runs on the cron of `params.yaml`, when a snapshot is announced, and by hand. One task a check
-shows which one blocked; a blocked candidate makes the run red, is logged in MLflow without a
-version, and is not announced.
+Runs on the cron of `params.yaml`, when a snapshot is announced, when the watch asks for it (the
+reason stays with the run and its version), and by hand. One task a check shows which one blocked;
+a blocked candidate makes the run red, is logged in MLflow without a version, and is not announced.
 
 How to trigger, what each field means, what red means: docs/how-to/trigger-a-dag.md.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from _assets import CANDIDATE, SNAPSHOT, Publish, newest, triggering
+from _assets import CANDIDATE, RETRAIN_WANTED, SNAPSHOT, Publish, asked, newest, triggering
 from _forms import check_names, choice, params, policy_names, text
 from _links import MlflowRun, Register, Report
 from _step_task import (
@@ -38,11 +38,12 @@ from pipelines import flow
 
 FILE_STEPS = ("validate", "snapshot", "split", "train", "evaluate", "champion", "check")
 REPORTS = flow.path("checks")
+ASKED = "(ti.xcom_pull(task_ids='choose_data') or {}).get('asked')"
 CRON = CronTriggerTimetable(params().schedules.train_model, timezone="UTC")
 
 with DAG(
     "train_model",
-    schedule=AssetOrTimeSchedule(timetable=CRON, assets=SNAPSHOT),
+    schedule=AssetOrTimeSchedule(timetable=CRON, assets=(SNAPSHOT | RETRAIN_WANTED)),
     catchup=False,
     max_active_runs=4,
     default_args=DEFAULTS,
@@ -67,12 +68,13 @@ with DAG(
     @task(inlets=[SNAPSHOT])
     def choose_data(**context: Any) -> dict[str, str]:
         """Choose the snapshot: the form's, the event's, or the newest when the run was due."""
-        if asked := context["params"]["data"]:
-            return {"commit": asked}
+        if chosen := context["params"]["data"]:
+            return {"commit": chosen}
         due = context["dag_run"].run_after
         found = triggering(context, SNAPSHOT) or newest(context["inlet_events"][SNAPSHOT], due)
         if found:
-            return found
+            wanted = triggering(context, RETRAIN_WANTED)
+            return found | ({"asked": asked(wanted)} if wanted else {})
         nothing = f"no snapshot was announced until {due}: trigger prepare_data"
         by_hand = context["dag_run"].run_type == "manual"
         raise (AirflowFailException if by_hand else AirflowSkipException)(nothing)
@@ -85,6 +87,7 @@ with DAG(
             f"--data={answered('choose_data', 'commit')}",
             "--choice=candidate={{ params.candidate or '' }}",
             "--choice=policy={{ params.policy or '' }}",
+            f"{{{{ '--asked=' ~ {ASKED} if {ASKED} else '' }}}}",
         ],
     )
     choose_data() >> begin

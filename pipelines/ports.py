@@ -32,6 +32,7 @@ class Tag(StrEnum):
     BLOCKED_BY = "clew.blocked_by"
     SCORER = "clew.scorer"
     PLAN = "clew.plan_sha256"
+    ASKED = "clew.asked"
 
 
 class Alias(StrEnum):
@@ -138,13 +139,45 @@ class Lineage(Protocol):
         """Hand over one OpenLineage run event."""
 
 
+class AlertTarget(Protocol):
+    """Somebody who is told of an alarm."""
+
+    @property
+    def url(self) -> str:
+        """Where it goes: a secret, never printed, logged or recorded."""
+
+    def send(self, title: str, body: str) -> None:
+        """Send one message. Raises Unavailable, or BadRequest for an address that is none."""
+
+
+class WatchLog(Protocol):
+    """Where the watch's reports stand beside the version they are about."""
+
+    def keep(
+        self,
+        version: ModelVersion,
+        window: str,
+        files: Sequence[Path],
+        metrics: Mapping[str, float],
+        at_ms: int,
+    ) -> str:
+        """Keep a window's files and numbers with the version; return a page's address or "".
+
+        The same again changes nothing. Raises Unavailable, NotThere.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The run a step works for: its id and the commit that it started from."""
+    """The run a step works for: its id, the commit that it started from, and why it was asked for.
+
+    `asked` is None for a run that was due or begun by hand.
+    """
 
     id: str
     commit: str
     airflow_run_id: str | None = None
+    asked: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

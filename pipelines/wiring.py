@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.errors import Unavailable
 from pipelines.layout import Layout, State
-from pipelines.ports import Context, Lineage, Registry, Run
+from pipelines.ports import AlertTarget, Context, Lineage, Registry, Run, WatchLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 
 TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
 LINEAGE_URL_VARIABLE = "OPENLINEAGE_URL"
+PAGES_VARIABLE = "CLEW_PAGES_URL"
 AIRFLOW_RUN_VARIABLE = "CLEW_AIRFLOW_RUN_ID"
 LEDGER_URL_VARIABLE = "CLEW_LEDGER_URL"
 LEDGER_GUARD_VARIABLE = "CLEW_LEDGER_GUARD"
+ALERT_TARGETS_VARIABLE = "CLEW_ALERT_TARGETS"
 RUN_VARIABLES = ("CLEW_RUN_ID", "CLEW_RUN_COMMIT", AIRFLOW_RUN_VARIABLE)
 
 
@@ -37,7 +39,8 @@ def registry(state: State) -> Callable[[str], Registry]:
     def opened(model_name: str) -> Registry:
         from pipelines.adapters.mlflow_registry import MlflowRegistry
 
-        return MlflowRegistry(tracking_uri(state), model_name, state)
+        pages = os.environ.get(PAGES_VARIABLE, "")
+        return MlflowRegistry(tracking_uri(state), model_name, state, pages)
 
     return opened
 
@@ -128,6 +131,37 @@ def prepare_ledger(state: State) -> None:
             vkey = read_signer(state.ledger_signer).verifier.vkey()
             state.ledger_policy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             state.ledger_policy.write_text(f"log {vkey}\nquorum none\n")
+
+
+def recorded_since(state: State) -> int | None:
+    """Return when the ledger's first entry was made (ms since 1970); None without a ledger."""
+    from pipelines.ledger.entry import read_entry
+
+    if not (os.environ.get(LEDGER_URL_VARIABLE) or state.ledger_database.is_file()):
+        return None
+    store = ledger_store(state)
+    try:
+        found = [int(read_entry(row.entry)["ts"]) for row in store.rows(0, 1)]
+    finally:
+        store.close()
+    return found[0] if found else None
+
+
+def watch_log(state: State) -> WatchLog:
+    """Return where the watch's reports stand beside the versions: MLflow."""
+    from pipelines.adapters.mlflow_watch import MlflowWatchLog
+
+    return MlflowWatchLog(tracking_uri(state), state)
+
+
+def alert_targets(state: State) -> tuple[AlertTarget, ...]:
+    """Return who is told of alarms: the file ``CLEW_ALERT_TARGETS``, else that beside the keys."""
+    from pipelines.adapters.apprise_alerts import AppriseTarget
+    from pipelines.watch import alerts, places
+
+    chosen = os.environ.get(ALERT_TARGETS_VARIABLE)
+    file = Path(chosen) if chosen else places.targets(state)
+    return tuple(map(AppriseTarget, alerts.urls(file)))
 
 
 def current_run() -> Run | None:

@@ -7,6 +7,7 @@ to do. A refusal that leaves a result (validate, gate) is told with the commit t
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -17,6 +18,7 @@ from pipelines.cli.run import data_commit, replace_source
 from pipelines.cli.task_decide import score, switch
 from pipelines.cli.task_erase import erase, erase_plan
 from pipelines.cli.task_release import approve, plan, promote
+from pipelines.cli.task_watch import outcomes, watch, watch_alert, watch_report, watch_stop
 from pipelines.cli.voice import tell
 from pipelines.errors import BadRequest, DataRefused, GateRefused
 from pipelines.records import Check, Snapshot, Verdict
@@ -32,7 +34,8 @@ def task() -> None:
     """Do one task of a run; what it prints is a JSON object."""
 
 
-for each in (plan, approve, promote, score, switch, erase_plan, erase):
+WATCH = (outcomes, watch, watch_report, watch_stop, watch_alert)
+for each in (plan, approve, promote, score, switch, erase_plan, erase, *WATCH):
     task.add_command(each)
 
 
@@ -45,7 +48,10 @@ def _of_run(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--code", help="Commit of code and parameters; default: the run's own, or HEAD.")
 @click.option("--data", help="Commit or run id whose data is taken over.")
 @click.option("--choice", multiple=True, help="candidate=NAME or policy=NAME; empty: no choice.")
-def begin(run_id: str, code: str | None, data: str | None, choice: tuple[str, ...]) -> None:
+@click.option("--asked", help="Why something asked for this run; it stays with the run.")
+def begin(
+    run_id: str, code: str | None, data: str | None, choice: tuple[str, ...], asked: str | None
+) -> None:
     """Begin a run at a pinned commit; a run begun before goes on with the code it was begun at."""
     place = here()
     pinned = data_commit(place, data) if data else None
@@ -54,20 +60,21 @@ def begin(run_id: str, code: str | None, data: str | None, choice: tuple[str, ..
         place.root,
         place.state,
         run_id=run_id,
-        code=code or begun_code(Git(place.root), run_id) or "HEAD",
+        code=code or begun(Git(place.root), run_id, "Code") or "HEAD",
         data=pinned,
         choices=choices,
+        asked=asked,
     )
     tell(run=run_name(run_id), commit=commit, data=pinned)
 
 
-def begun_code(git: Git, run_id: str) -> str | None:
-    """Return the commit of code that a run was begun at; None when it was not begun yet."""
+def begun(git: Git, run_id: str, key: str) -> str | None:
+    """Return what a run's beginning says under `key`; None where it does not, or is yet to come."""
     name = run_name(run_id)
     tip = git.tip(name)
     if tip is None:
         return None
-    told = "--format=%(trailers:key=Clew-Code,valueonly,separator=)"
+    told = f"--format=%(trailers:key=Clew-{key},valueonly,separator=)"
     return git("log", "-1", told, "--grep", f"^Clew-Run: {name}$", tip) or None
 
 
@@ -159,7 +166,9 @@ def register(run_id: str, commit: str) -> None:
     """Register the run's candidate; a blocked one is logged without a version."""
     place = here()
     with runs.opened(place.root, place.state, run_id=run_id, commit=commit) as context:
-        version = run_step.run("register", context)
+        asked = begun(Git(place.root), run_id, "Asked")
+        own = replace(context, run=replace(context.run, asked=asked)) if context.run else context
+        version = run_step.run("register", own)
         verdict = read_json(context.layout.verdict, Verdict)
         model_name = params.read(context.layout.params).model_name
     tell(

@@ -9,11 +9,12 @@ import click
 
 from pipelines import params, wiring
 from pipelines.cli import voice
-from pipelines.cli.options import JSON, here, open_ledger
+from pipelines.cli.options import JSON, Place, here, open_ledger
 from pipelines.errors import BadRequest, GateRefused
 
 if TYPE_CHECKING:
     from pipelines.watch.findings import WatchReport
+    from pipelines.watch.window import Window
 
 SHOWN = 20
 
@@ -32,23 +33,13 @@ def watch(
     Exit 4 when something alarms: a verdict, not a fault. What the params ask for then stands with
     each finding; nothing is done by this command.
     """
-    from pipelines.layout import Watched
-    from pipelines.release import policy
     from pipelines.typed import plain
-    from pipelines.watch import run, window
+    from pipelines.watch import window
 
     if (name is None) == (start is None and end is None):
         raise BadRequest("name a window, or its two ends", hint="clew watch --window 2026-10")
     chosen = window.parse(name) if name else window.between(start or "", end or "")
-    place = here()
-    known = params.read(place.layout.params)
-    registry = wiring.registry(place.state)(known.model_name)
-    found = run.in_force(registry, known.decide, place.state.temporary)
-    pack = policy.read(place.layout, known.policy)
-    files = Watched(place.state.watch / known.model_name)
-    with open_ledger(place.state) as ledger:
-        made = run.run(run.Question(found, chosen, known, pack), ledger, files, voice.note)
-    voice.note(f"report {files.report(chosen.name, made.id)}")
+    made = watched(here(), chosen)
     if as_json:
         voice.record(plain(made), as_json=True)
     else:
@@ -63,6 +54,23 @@ def watch(
         )
 
 
+def watched(place: Place, chosen: Window) -> WatchReport:
+    """Watch a window of the version in force and return the report."""
+    from pipelines.layout import Watched
+    from pipelines.release import policy
+    from pipelines.watch import run
+
+    known = params.read(place.layout.params)
+    registry = wiring.registry(place.state)(known.model_name)
+    found = run.in_force(registry, known.decide, place.state.temporary)
+    pack = policy.read(place.layout, known.policy)
+    files = Watched(place.state.watch / known.model_name)
+    with open_ledger(place.state) as ledger:
+        made = run.run(run.Question(found, chosen, known, pack), ledger, files, voice.note)
+    voice.note(f"report {files.report(chosen.name, made.id)}")
+    return made
+
+
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @JSON
@@ -72,15 +80,18 @@ def outcomes(file: Path, as_json: bool) -> None:
     Columns: decision_id, the contract's target, observed_at. The same file can be given twice; a
     decision has one outcome, and another one for it is refused.
     """
+    voice.record(recorded(here(), file), as_json=as_json)
+
+
+def recorded(place: Place, file: Path) -> dict[str, int]:
+    """Record a file of outcomes and return how many were new, known and of erased decisions."""
     from pipelines import contract
     from pipelines.watch import outcomes as late
 
-    place = here()
     rows = late.rows(file, contract.read(place.layout.contract))
     with open_ledger(place.state) as ledger:
         done = late.record(ledger, rows, lambda count: voice.note(f"{count} rows"))
-    told = {"recorded": done.recorded, "unchanged": done.unchanged, "erased": done.erased}
-    voice.record(told, as_json=as_json)
+    return {"recorded": done.recorded, "unchanged": done.unchanged, "erased": done.erased}
 
 
 def _tell(made: WatchReport, everything: bool) -> None:

@@ -37,6 +37,7 @@ def tags(run: Run, verdict: Verdict, candidate: Candidate, data_md5: str) -> dic
         Tag.PARAMS: verdict.params_sha256,
         Tag.POLICY: verdict.policy,
         Tag.BLOCKED_BY: ", ".join(blocking(verdict)),
+        Tag.ASKED: run.asked,
     }
     return {name.value: value for name, value in found.items() if value}
 

@@ -44,18 +44,20 @@ def begin(
     code: str = "HEAD",
     data: str | None = None,
     choices: Mapping[str, str] | None = None,
+    asked: str | None = None,
 ) -> str:
     """Start a run and return its first commit.
 
     `code` is the commit whose code, contract and parameters are used; `data` the commit of a run
-    whose landed data and finished steps are taken over; `choices` sets `candidate` or `policy`.
-    Beginning the same run again returns the same commit; beginning it differently is refused.
+    whose landed data and finished steps are taken over; `choices` sets `candidate` or `policy`;
+    `asked` is why something asked for the run. Beginning the same run again returns the same
+    commit; beginning it differently is refused.
     """
     git = Git(repository, _remote())
     name = run_name(run_id)
     pinned = git.resolve(code)
     data_commit = git.resolve(data) if data else None
-    message = _begin_message(name, pinned, data_commit, choices or {})
+    message = _begin_message(name, pinned, data_commit, choices or {}, asked)
     with locked(state.worktrees / f"{name}.lock"):
         if existing := git.tip(name):
             return _same_begin(git, existing, message, name)
@@ -237,11 +239,15 @@ def _choose(layout: Layout, choices: dict[str, str]) -> None:
         )
 
 
-def _begin_message(name: str, code: str, data: str | None, choices: Mapping[str, str]) -> str:
+def _begin_message(
+    name: str, code: str, data: str | None, choices: Mapping[str, str], asked: str | None
+) -> str:
     lines = [f"Run {name}", "", f"Clew-Run: {name}", f"Clew-Code: {code}"]
     if data:
         lines.append(f"Clew-Data: {data}")
     lines += [f"Clew-Choice: {key}={value}" for key, value in sorted(choices.items())]
+    if asked:
+        lines.append(f"Clew-Asked: {' '.join(asked.split())}")
     return "\n".join(lines)
 
 

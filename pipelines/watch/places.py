@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.layout import State, Watched
+from pipelines.watch.deeds import Journal
 from pipelines.watch.findings import WatchReport
 from pipelines.watch.window import Window, between
 
@@ -35,9 +37,14 @@ class Places:
         """Evidently's result of one report."""
         return self._of(report, "evidently.json")
 
-    def deeds(self, window: str) -> Path:
-        """Deeds: what was done about a window's findings."""
-        return self.watched.window(window) / "deeds.json"
+    def journal(self, made: WatchReport) -> Journal:
+        """Return what was done about the findings of a report's window."""
+        return Journal(self.watched.window(window_of(made).name) / "deeds.json")
+
+    def journals(self) -> Iterator[tuple[str, Journal]]:
+        """Yield every window that something was done about, with its journal."""
+        for path in sorted(self.watched.folder.glob("*/deeds.json")):
+            yield path.parent.name, Journal(path)
 
     def _of(self, report: WatchReport, ending: str) -> Path:
         name = window_of(report).name
@@ -52,6 +59,11 @@ def workspace(state: State) -> Path:
 def targets(state: State) -> Path:
     """Return the secret file of where alerts go: an Apprise URL a line."""
     return state.keys / "alert-targets"
+
+
+def outcomes(state: State) -> Path:
+    """Return the folder in which files of outcomes land."""
+    return state.landing / "outcomes"
 
 
 def window_of(report: WatchReport) -> Window:

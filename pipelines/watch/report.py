@@ -183,21 +183,22 @@ def _shares(found: Sketch) -> list[float]:
     return [each / found.count for each in (*found.counts[:CATEGORIES_DRAWN], found.new)]
 
 
-def snapshot(made: WatchReport, shown: dict[str, Any]) -> Any:  # noqa: ANN401 - Evidently's own
+def snapshot(made: WatchReport, stated: WatchReport, shown: dict[str, Any]) -> Any:  # noqa: ANN401
     """Return Evidently's snapshot of a report, dated at the end of its window.
 
-    Raises IntegrityBroken when Evidently states another number of tests, or another status, than
-    was planned.
+    `stated` is the report with what is said of the watch itself; `shown` its content. Raises
+    IntegrityBroken when Evidently states another number of tests, or another status, than was
+    planned.
     """
     found = evidently_metrics.snapshot(
         shown,
-        made.findings,
+        stated.findings,
         timestamp=window_of(made).end.replace(tzinfo=None),
         name=window_of(made).name,
         tags=[made.action],
         metadata={"version": made.version, "report": made.id},
     )
-    planned = [evidently_metrics.STATUS[each.status] for each in made.findings]
+    planned = [evidently_metrics.STATUS[each.status] for each in stated.findings]
     as_planned([result.status.value for result in found.tests_results], planned)
     return found
 

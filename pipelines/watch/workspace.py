@@ -1,4 +1,4 @@
-"""Evidently's workspace: one project a model, one snapshot a window, so that figures show over time.
+"""Evidently's workspace: one project a model, one snapshot a window, figures over time.
 
 A snapshot's id is made of its window's end and its report's model, so watching a window again
 replaces its snapshot, and sorting ids sorts windows. Only the last windows are kept: Evidently

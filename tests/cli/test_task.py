@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from pipelines.cli.task import begun_code, task
+from pipelines.cli.task import begun, task
 from pipelines.errors import BadRequest, NotThere
 from pipelines.layout import State
 from pipelines.runs.git import Git
@@ -37,8 +37,8 @@ def test_a_run_goes_on_at_the_code_it_was_begun_at(here: Path) -> None:
     code = git(here, "rev-parse", "HEAD")
     git(here, "commit", "--allow-empty", "--quiet", "--message", "later")
     assert first == answer("begin", "--run-id=d__m:1")
-    assert code == begun_code(Git(here), "d__m:1")
-    assert begun_code(Git(here), "another") is None
+    assert code == begun(Git(here), "d__m:1", "Code")
+    assert begun(Git(here), "another", "Code") is None
 
 
 def test_a_choice_left_empty_is_no_choice(here: Path) -> None:

@@ -51,6 +51,32 @@ def landed(snapshot: str) -> dict[str, Any]:
     }
 
 
+REQUEST = {
+    "request": "m/7/w",
+    "window": "w",
+    "version": "7",
+    "reason": "window w: drift/a/psi",
+    "report": "r" * 64,
+}
+SEEN = {"window": "w", "report": "r" * 64, "version": "7", "alarms": 0, "action": "none"}
+QUIET = {
+    "outcomes": {"answer": {"skipped": "no file of outcomes landed"}},
+    "watch": {"answer": SEEN | {"stop": None, "retrain": {}}},
+    "watch-report": {"answer": {"page": "http://page"}},
+    "watch-alert": {"answer": {"skipped": "nothing to tell"}},
+}
+ALARMED = QUIET | {
+    "outcomes": {"answer": {"files": 1}},
+    "watch": {"answer": SEEN | {"stop": 1, "retrain": REQUEST}},
+    "watch-alert": {"answer": {"sent": 2}},
+}
+
+
+def watch(answers: dict[str, Any], **conf: object) -> dict[str, Any]:
+    """Return a watch of a window."""
+    return {"dag": "watch_decisions", "conf": conf, "answers": answers}
+
+
 # In this order: what was announced before counts.
 SCENARIOS: dict[str, dict[str, Any]] = {
     "no snapshot yet": {"dag": "train_model", "conf": {}},
@@ -91,6 +117,13 @@ SCENARIOS: dict[str, dict[str, Any]] = {
         "conf": {"reference": REFERENCE},
         "answers": {"erase-plan": {"answer": {"skipped": "closed before"}}},
     },
+    "a quiet window": watch(QUIET),
+    "an alarming window": watch(ALARMED, window="2026-10"),
+    "the same window again": watch(ALARMED, window="2026-10"),
+    "a broken watch": watch(QUIET | {"watch": {"exit": 5}, "watch-alert": {"answer": {"sent": 1}}}),
+    "a broken page": watch(ALARMED | {"watch-report": {"exit": 5}}),
+    "an undelivered alert": watch(ALARMED | {"watch-alert": {"exit": 7}}),
+    "nothing promoted": watch(QUIET | {"watch": {"answer": {"skipped": "no version"}}}),
     "stopped": {"dag": "stop_decisions", "conf": {"action": "stop", "reason": "it drifts"}},
 }
 
@@ -127,6 +160,14 @@ TYPED: list[tuple[str, dict[str, object], bool]] = [
     ("erase_subject", {"reference": REFERENCE}, True),
     ("erase_subject", {"reference": "Jane Doe"}, False),
     ("erase_subject", {"reference": "B0001"}, False),
+    ("watch_decisions", {"window": None}, True),
+    ("watch_decisions", {"window": "2026-10"}, True),
+    ("watch_decisions", {"window": "2026-W41"}, True),
+    ("watch_decisions", {"window": "2026-10-05"}, True),
+    ("watch_decisions", {"window": "2026-11-22T09:00:00Z/2026-11-22T10:30:00.5+00:00"}, True),
+    ("watch_decisions", {"window": "October"}, False),
+    ("watch_decisions", {"window": "2026-10 --act"}, False),
+    ("watch_decisions", {"window": "2026-10/../keys"}, False),
     ("stop_decisions", {"action": "stop", "reason": "it drifts"}, True),
     ("stop_decisions", {"action": "start"}, False),
     ("stop_decisions", {"reason": "no"}, False),

@@ -16,6 +16,7 @@ DAGS = {"prepare_data", "train_model", "promote_model"} | {
     "score_batch",
     "erase_subject",
     "stop_decisions",
+    "watch_decisions",
 }
 
 
