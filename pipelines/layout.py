@@ -248,10 +248,6 @@ class State:
         return self.airflow / "bundles"
 
     @property
-    def airflow_plugins(self) -> Path:
-        return self.airflow / "plugins"
-
-    @property
     def temporary(self) -> Path:
         return self.home / "tmp"
 

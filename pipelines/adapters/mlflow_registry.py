@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pipelines import flow
 from pipelines.adapters import mlflow_model, mlflow_run
 from pipelines.adapters.mlflow_register import Register
 from pipelines.adapters.mlflow_transport import prepare
@@ -28,13 +29,19 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion as Listed
 
 __all__ = ["MlflowRegistry", "prepare"]
+# Among the run's files, as `folders` of its entry names them.
+REPORT = f"{flow.path('checks')}/index.html"
 
 
 class MlflowRegistry(Register):
-    """One registered model of an MLflow at `uri`: a server's URL, or ``sqlite:///`` and a file."""
+    """One registered model of an MLflow at `uri`: a server's URL, or ``sqlite:///`` and a file.
 
-    def __init__(self, uri: str, model_name: str, state: State) -> None:
+    `pages` is the address of the record's pages, for links; empty where there are none.
+    """
+
+    def __init__(self, uri: str, model_name: str, state: State, pages: str = "") -> None:
         super().__init__(uri, model_name, state)
+        self._pages = pages
         self._lock = state.mlflow_database.with_name(f"{model_name}.lock")
 
     def lock(self) -> AbstractContextManager[None]:
@@ -122,10 +129,22 @@ class MlflowRegistry(Register):
                 run_id=run_id,
                 model_id=model_id,
                 tags=dict(entry.tags) | bound_tags(entry.version),
-                description=entry.description,
+                description=self._described(run_id, entry.description),
                 await_creation_for=0,
             )
         return str(made.version)
+
+    def _described(self, run_id: str, description: str) -> str:
+        """Return a version's description, led by links to its report and to the history."""
+        links = []
+        if not self._mlflow.embedded:
+            with self._mlflow.asking() as client:
+                experiment = client.get_run(run_id).info.experiment_id
+            page = f"{self._mlflow.uri}/#/experiments/{experiment}/runs/{run_id}/artifacts"
+            links.append(f"[Report]({page}/{REPORT})")
+        if self._pages:
+            links.append(f"[Who made it decide, and when]({self._pages}/record/models)")
+        return "\n\n".join(filter(None, [" · ".join(links), description]))
 
     def _logged_model(self, run_id: str, entry: RegistryEntry) -> tuple[str, str]:
         with self._mlflow.asking() as client, tempfile.TemporaryDirectory() as folder:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
-from pipelines import params, wiring
+from pipelines import params
 from pipelines.cli import voice
-from pipelines.cli.options import here, open_ledger
+from pipelines.cli.answer import opened, servers
+from pipelines.cli.options import Place, here, open_ledger
+
+if TYPE_CHECKING:
+    from pipelines.account.web.site import Report
 
 
 @click.command()
@@ -24,7 +29,6 @@ def pages(host: str | None, port: int | None) -> None:
     from pipelines.release import policy
 
     place = here()
-    known = params.read(place.layout.params)
     settings = read(place.state)
     settings = msgspec.structs.replace(settings, host=host or settings.host)
     at = port or serve.PORT
@@ -33,11 +37,39 @@ def pages(host: str | None, port: int | None) -> None:
     with open_ledger(place.state) as ledger:
         site = Site(
             ledger=ledger,
-            registry=partial(wiring.registry(place.state), known.model_name),
+            registry=opened(place),
             layout=place.layout,
             state=place.state,
-            params=known,
+            params=params.read(place.layout.params),
             gate=gate,
             policies=partial(policy.read, place.layout),
+            servers=partial(servers, place),
+            reports=partial(watched, place),
         )
         serve.run(site, settings.host, at)
+
+
+def watched(place: Place) -> list[Report]:
+    """Return the newest report of each window that the watch looked at, the newest window first."""
+    from pipelines.account.web.site import Found, Report
+    from pipelines.typed import read_json
+    from pipelines.watch.findings import WatchReport
+    from pipelines.watch.places import Places
+
+    files = Places(place.state, params.read(place.layout.params).model_name).watched
+    read = [read_json(path, WatchReport) for path in files.every()]
+    made = [
+        Report(
+            start=each.start,
+            end=each.end,
+            version=each.version,
+            decisions=each.decisions,
+            action=each.action,
+            findings=tuple(
+                Found(f.check, f.of, f.measure, f.status, f.said, f.value, f.bound, f.n)
+                for f in each.findings
+            ),
+        )
+        for each in read
+    ]
+    return sorted(made, key=lambda each: each.start, reverse=True)

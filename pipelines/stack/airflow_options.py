@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pipelines
 from pipelines.layout import State
 from pipelines.stack.credentials import Secrets
 from pipelines.stack.settings import Settings
@@ -14,6 +15,8 @@ HOOKS = "pipelines.stack.airflow_hooks"
 EXECUTOR = "clew_local_executor.CountingLocalExecutor"
 # Nobody listens there: logs are read from the disk, and no log server is started.
 CLOSED_PORT = "1"
+# With the menu entry that leads to the record's pages.
+PLUGINS = Path(pipelines.__file__).parents[1] / "infra" / "airflow" / "plugins"
 
 
 def variables(
@@ -40,7 +43,7 @@ def sqlite(path: Path) -> str:
 def _core(state: State, repository: Path, settings: Settings, secrets: Secrets) -> dict[str, str]:
     return {
         "core.dags_folder": str(repository / "dags"),
-        "core.plugins_folder": str(state.airflow_plugins),
+        "core.plugins_folder": str(PLUGINS),
         "core.executor": EXECUTOR,
         "core.parallelism": str(settings.parallelism),
         "core.load_examples": "False",

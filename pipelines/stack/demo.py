@@ -181,6 +181,7 @@ def addresses(running: record.Services, found: Sequence[Judged], state: State) -
         "Airflow": running.airflow,
         "MLflow": running.mlflow,
         "decisions": f"{running.decisions}/docs" if running.decisions else "left out",
+        "record": running.pages or "left out",
         "users": f"admin, {ENGINEER}, {APPROVER}; passwords in {state.users}",
     }
     for each in found:

@@ -27,7 +27,7 @@ from pipelines.errors import ClewError
 from pipelines.layout import State
 from pipelines.stack import record
 from pipelines.stack.health import healthy, said
-from pipelines.stack.services import DECISIONS, HEALTH, Health, decision_health
+from pipelines.stack.services import DECISIONS, HEALTH, PAGES, Health, decision_health
 from pipelines.stack.settings import Ports, Settings, resolve_ports
 
 OLDEST_PYTHON = (3, 11)
@@ -217,6 +217,8 @@ def services(state: State) -> Examined:
     asked["execution"] = Health(f"http://{running.host}:{running.ports.execution}/execution/health")
     if running.decisions:
         asked[DECISIONS] = decision_health(running.decisions)
+    if running.pages:
+        asked[PAGES] = Health(f"{running.pages}health")
     sick = [name for name, health in asked.items() if not healthy(health)]
     well = f"{len(asked)} healthy{waiting(running.decisions)}"
     return not sick, f"not healthy: {', '.join(sick)}" if sick else well

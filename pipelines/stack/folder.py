@@ -53,7 +53,6 @@ def _folders(state: State) -> tuple[Path, ...]:
     return (
         state.airflow,
         state.airflow_bundles,
-        state.airflow_plugins,
         state.logs,
         state.temporary,
         state.program_cache,

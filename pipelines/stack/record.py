@@ -17,6 +17,7 @@ from pipelines.typed import plain, read_json
 
 Status = Literal["starting", "ready", "stopped"]
 HINT = "clew up"
+RECORD_PAGE = "/record/"
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -53,6 +54,12 @@ class Services(msgspec.Struct, frozen=True):
         """The address of the decision service; empty when it is left out."""
         port = self.ports.decisions
         return f"http://{self.host}:{port}" if port else ""
+
+    @property
+    def pages(self) -> str:
+        """The address of the record's first page; empty where it is left out."""
+        port = self.ports.pages
+        return f"http://{self.host}:{port}{RECORD_PAGE}" if port else ""
 
 
 def running(name: str, pid: int, log: Path, address: str = "") -> Running:

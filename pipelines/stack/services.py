@@ -16,10 +16,11 @@ from pipelines.layout import HOME_VARIABLE, State
 from pipelines.stack.airflow_options import sqlite, variables
 from pipelines.stack.credentials import Secrets
 from pipelines.stack.settings import Settings
+from pipelines.wiring import PAGES_VARIABLE
 
 API, EXECUTION, SCHEDULER = "airflow-api", "airflow-execution", "airflow-scheduler"
 PROCESSOR, TRIGGERER, MLFLOW = "airflow-dag-processor", "airflow-triggerer", "mlflow"
-DECISIONS = "decisions"
+DECISIONS, PAGES = "decisions", "pages"
 HEALTH = "/api/v2/monitor/health"
 # Another installation's configuration must not leak in; what speaks of S3 belongs to the user.
 DROPPED = ("AIRFLOW", "_AIRFLOW", "MLFLOW_", "_MLFLOW", "OPENLINEAGE", "OTEL_", "PYTHON", "UVICORN")
@@ -74,7 +75,7 @@ def stack(
         mlflow_server(state, settings, inherited),
         *api_servers(state, settings, airflow),
         *workers(state, settings, airflow),
-        *([decision_service(state, repository, settings, inherited)] if settings.decisions else []),
+        *(deciding(state, repository, settings, inherited) if settings.decisions else ()),
     )
 
 
@@ -101,23 +102,32 @@ def mlflow_server(state: State, settings: Settings, inherited: Mapping[str, str]
     return _service(state, MLFLOW, command, environment, Health(f"{url}/health"), url)
 
 
-def decision_service(
+def deciding(
     state: State, repository: Path, settings: Settings, inherited: Mapping[str, str]
-) -> Service:
-    """Return the decision service. Until a version is promoted it answers 503, which is healthy."""
-    url = settings.address("decisions")
-    return Service(
-        name=DECISIONS,
-        command=(
-            *(sys.executable, "-m", "pipelines.cli", "serve"),
-            *("--host", settings.host, "--port", str(settings.ports.decisions)),
-        ),
-        environment=_common(state, inherited) | {"MLFLOW_TRACKING_URI": settings.address("mlflow")},
-        folder=repository,
-        log=state.logs / f"{DECISIONS}.log",
-        health=decision_health(url),
-        address=url,
-        vital=False,
+) -> tuple[Service, ...]:
+    """Return the decision service and the record's pages, each a process of its own.
+
+    Until a version is promoted the decision service answers 503, which is healthy. A replay or a
+    letter takes the pages a core for seconds; nobody who is decided about waits for that.
+    """
+    decisions, pages = settings.address("decisions"), settings.address("pages")
+    healths = (decision_health(decisions), Health(f"{pages}/record/health"))
+    return tuple(
+        Service(
+            name=name,
+            command=(
+                *(sys.executable, "-m", "pipelines.cli", word),
+                *("--host", settings.host, "--port", str(getattr(settings.ports, name))),
+            ),
+            environment=_common(state, inherited)
+            | {"MLFLOW_TRACKING_URI": settings.address("mlflow")},
+            folder=repository,
+            log=state.logs / f"{name}.log",
+            health=health,
+            address=settings.address(name),
+            vital=False,
+        )
+        for name, word, health in zip((DECISIONS, PAGES), ("serve", "pages"), healths, strict=True)
     )
 
 
@@ -184,6 +194,7 @@ def airflow_environment(
     return (
         _common(state, inherited)
         | {"AIRFLOW_HOME": str(state.airflow), "MLFLOW_TRACKING_URI": mlflow}
+        | ({PAGES_VARIABLE: settings.address("pages")} if settings.decisions else {})
         | variables(state, repository, settings, secrets)
     )
 

@@ -11,6 +11,7 @@ from pipelines.errors import BadRequest, did_you_mean
 
 ROLES = ("viewer", "user", "op", "admin")
 HIGHEST_PORT = 65535
+BY_CHOICE = ("decisions", "pages")
 
 
 class Ports(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -20,6 +21,7 @@ class Ports(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     execution: int = 0
     mlflow: int = 0
     decisions: int = 0
+    pages: int = 0
 
     def __post_init__(self) -> None:
         for name, port in msgspec.structs.asdict(self).items():
@@ -62,7 +64,8 @@ DEFAULT_USERS = (User("admin", "admin"), User("engineer", "op"), User("approver"
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The stack of one machine. Without a database URL, SQLite in the state folder is used.
 
-    With `decisions` off the decision service is left out: it runs elsewhere, or nowhere.
+    With `decisions` off the decision service and the record's pages are left out: they run
+    elsewhere, or nowhere.
     """
 
     host: str = "127.0.0.1"
@@ -119,7 +122,7 @@ def resolve_ports(settings: Settings, before: Ports | None = None) -> Settings:
     held: list[socket.socket] = []
     try:
         for name, wanted in msgspec.structs.asdict(settings.ports).items():
-            if name == "decisions" and not settings.decisions:
+            if name in BY_CHOICE and not settings.decisions:
                 continue
             former = getattr(before, name) if before else 0
             held.append(_bind(settings.host, name, wanted, former))

@@ -46,6 +46,7 @@ def table(state: State, settings: Settings, services: record.Services) -> str:
         ("Airflow", services.airflow),
         ("MLflow", services.mlflow),
         ("decisions", f"{services.decisions}/docs" if services.decisions else "left out"),
+        ("record", services.pages or "left out"),
         ("users", users),
         ("passwords", str(state.users)),
         ("logs", str(state.logs)),

@@ -120,8 +120,8 @@ def test_a_stack_that_does_not_answer_is_sick(state: State) -> None:
     record.write(state, record.Services("ready", "127.0.0.1", Ports(1, 2, 3), own))
     expected = "not healthy: metadatabase, scheduler, dag_processor, triggerer, mlflow, execution"
     assert expected == finding("services", state).observed
-    record.write(state, record.Services("ready", "127.0.0.1", Ports(1, 2, 3, 4), own))
-    assert f"{expected}, decisions" == finding("services", state).observed
+    record.write(state, record.Services("ready", "127.0.0.1", Ports(1, 2, 3, 4, 5), own))
+    assert f"{expected}, decisions, pages" == finding("services", state).observed
 
 
 def test_the_python_that_runs_is_told(state: State) -> None:

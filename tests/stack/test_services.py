@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import quiet
+from pipelines import quiet, wiring
 from pipelines.layout import State
 from pipelines.stack import services
 from pipelines.stack.credentials import Secrets
@@ -16,7 +16,7 @@ from pipelines.stack.services import Service
 from pipelines.stack.settings import Ports, Settings
 
 SECRETS = Secrets("j" * 86, "f" * 44, "c" * 86)
-PORTS = Ports(airflow=4001, execution=4002, mlflow=4003, decisions=4004)
+PORTS = Ports(airflow=4001, execution=4002, mlflow=4003, decisions=4004, pages=4005)
 STATE = State(Path("/state"))
 REPOSITORY = Path("/repo")
 
@@ -80,13 +80,24 @@ def test_the_decision_service_asks_this_mlflow_and_works_in_the_checkout() -> No
 
 
 def test_the_stack_can_be_had_without_decisions() -> None:
-    """A machine whose decision service runs elsewhere leaves it out by a setting."""
-    assert "decisions" not in made(Settings(ports=PORTS, decisions=False))
+    """A machine whose decision service runs elsewhere leaves it and the pages out by a setting."""
+    settings = Settings(ports=PORTS, decisions=False)
+    assert set() == {"decisions", "pages"} & set(made(settings))
+    assert wiring.PAGES_VARIABLE not in airflow(settings)
 
 
-def test_only_the_decision_service_may_be_missing() -> None:
-    """A service that cannot live ends the stack, but for the one that nothing else needs."""
-    assert ["decisions"] == [name for name, service in made().items() if not service.vital]
+def test_the_record_s_pages_are_a_process_of_their_own() -> None:
+    """`clew pages` runs beside the decision service, and Airflow's tasks and menu know where."""
+    service = made()["pages"]
+    words = ("-m", "pipelines.cli", "pages", "--host", "127.0.0.1", "--port", "4005")
+    assert words == service.command[1:]
+    assert "http://127.0.0.1:4005/record/health" == service.health.url
+    assert "http://127.0.0.1:4005" == airflow()[wiring.PAGES_VARIABLE]
+
+
+def test_only_what_nothing_else_needs_may_be_missing() -> None:
+    """A service that cannot live ends the stack, but for decisions and the record's pages."""
+    assert ["decisions", "pages"] == [name for name, service in made().items() if not service.vital]
 
 
 def test_the_decision_service_is_not_given_airflows_secrets() -> None:
@@ -170,7 +181,6 @@ def test_every_folder_that_is_written_lies_in_the_state_folder() -> None:
     folders = [
         *(environment[name] for name in ("AIRFLOW_HOME", "TMPDIR", "XDG_CACHE_HOME")),
         environment["MPLCONFIGDIR"],
-        environment["AIRFLOW__CORE__PLUGINS_FOLDER"],
         environment["AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH"],
         environment["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"],
         environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].removeprefix("sqlite:///"),

@@ -68,7 +68,7 @@ with DAG("stays", schedule=None):
         time.sleep(600)
     stay()
 '''
-WELL = "7 healthy; decisions wait: no version was promoted"
+WELL = "8 healthy; decisions wait: no version was promoted"
 OUTSIDE_LOOPBACK = ("00000000", "00000000000000000000000000000000")
 LISTENING = "0A"  # of /proc/net/tcp, include/net/tcp_states.h
 

@@ -157,7 +157,8 @@ class Pages:
         """Show what the watch found."""
         visitor = self.gate.person(request, *ANYBODY)
         reports = await self.site.aside(self.site.reports)
-        return shown.page(request, "watch.html", visitor, reports=reports)
+        checks = list(dict.fromkeys(f.check for each in reports for f in each.findings))
+        return shown.page(request, "watch.html", visitor, reports=reports, checks=checks)
 
     async def health(self) -> Response:
         """Answer that the log can be read."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from pipelines.account.again import Where
 from pipelines.account.knots import Servers
@@ -23,14 +23,37 @@ WORKERS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """One report of the watch as its page shows it; `figures` are rows of one table."""
+class Found:
+    """One question that the watch asked of a window, and its answer."""
 
-    name: str
-    at: str
-    state: str
-    words: str
-    figures: Sequence[Mapping[str, Any]] = ()
+    check: str
+    of: str
+    measure: str
+    status: str
+    said: str
+    value: float | None
+    bound: float | None
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the watch found in one window, as its page shows it: the worst first."""
+
+    start: str
+    end: str
+    version: str
+    decisions: int
+    action: str
+    findings: tuple[Found, ...]
+
+    def worst(self, check: str) -> str:
+        """Return the status that counts for a check; empty where it was not asked."""
+        return next((each.status for each in self.findings if each.check == check), "")
+
+    def count(self, status: str) -> int:
+        """Return how many answers are so."""
+        return sum(each.status == status for each in self.findings)
 
 
 def no_reports() -> Sequence[Report]:
