@@ -70,7 +70,7 @@ class SqliteKeyStore:
     def find(
         self, pairs: Sequence[tuple[bytes, str]]
     ) -> tuple[int, dict[tuple[bytes, str], WrappedKey]]:
-        generation, found = 0, {}
+        generation, found = 0, dict[tuple[bytes, str], WrappedKey]()
         for at in range(0, len(pairs), AT_ONCE):
             some = pairs[at : at + AT_ONCE]
             filler = [(None, None)] * (AT_ONCE - len(some)) if len(pairs) > 1 else []

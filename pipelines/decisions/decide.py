@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -30,8 +30,10 @@ class Holdout:
 
     share: float = 0.0
     key: bytes = b""
+    _keyed: hmac.HMAC = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "_keyed", hmac.new(self.key, digestmod=hashlib.sha256))
         if self.share > 0.0 and not self.key:
             raise BadRequest(
                 "a holdout is drawn with a secret key, or whoever asks could choose their draw",
@@ -43,8 +45,9 @@ class Holdout:
 
     def draw(self, request_id: str) -> float:
         """Return the number in [0, 1) that this request draws: the same each time it is asked."""
-        digest = hmac.digest(self.key, request_id.encode(), hashlib.sha256)
-        return (int.from_bytes(digest[:8], "big") >> (64 - BITS)) / (1 << BITS)
+        keyed = self._keyed.copy()
+        keyed.update(request_id.encode())
+        return (int.from_bytes(keyed.digest()[:8], "big") >> (64 - BITS)) / (1 << BITS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
@@ -91,6 +91,15 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
+class Prepared:
+    """A decision that the ledger has not got yet, and the draft of its entry."""
+
+    made: Decision
+    number: bytes
+    draft: Draft = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Pending:
     """A decision on its way into the ledger. It must not be given out yet."""
 
@@ -159,10 +168,17 @@ class Recorder:
     def submit(
         self, request: bytes, decided: Decided, origin: Origin, call: Call, number: bytes
     ) -> Pending:
-        """Seal a decision and hand it to the ledger's writer. Raises Unavailable."""
+        """Hand a decision to the ledger's writer. Raises Unavailable."""
+        prepared = self.prepare(request, decided, origin, call, number)
+        return Pending(prepared.made, number, self.ledger.submit(prepared.draft))
+
+    def prepare(
+        self, request: bytes, decided: Decided, origin: Origin, call: Call, number: bytes
+    ) -> Prepared:
+        """Return a decision with the draft of its entry; the ledger knows nothing of it yet."""
         at_ms = now_ms()
         made = decision(request, decided, origin, call, at_ms)
-        return Pending(made, number, self.ledger.submit(draft(made, number, at_ms)))
+        return Prepared(made, number, draft(made, number, at_ms))
 
     def finish(self, pending: Pending, request: bytes, seconds: float | None = None) -> Recorded:
         """Wait for the seal and return the decision that may be given out.

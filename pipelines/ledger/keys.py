@@ -57,7 +57,12 @@ class Ring:
 
     index: bytes = field(repr=False)
     epochs: dict[int, bytes] = field(repr=False)
+    keyed: hmac.HMAC = field(init=False, repr=False, compare=False)
     _ciphers: dict[int, AESGCM] = field(default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Copying what is keyed already costs a quarter of keying anew.
+        object.__setattr__(self, "keyed", hmac.new(self.index, digestmod=hashlib.sha256))
 
     @property
     def newest(self) -> int:
@@ -129,7 +134,9 @@ class Keys:
 
     def ref(self, subject: str) -> bytes:
         """Return the keyed hash that stands for a subject in the key store."""
-        return hmac.digest(self._ring.index, subject.encode(), hashlib.sha256)
+        keyed = self._ring.keyed.copy()
+        keyed.update(subject.encode())
+        return keyed.digest()
 
     def data_key(self, subject: str, bucket: str) -> DataKey:
         """Return the key that seals what is recorded about a subject in a bucket."""

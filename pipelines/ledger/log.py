@@ -76,6 +76,10 @@ class Ledger:
         """Hand a draft to the writer, and return without waiting for disk or key store."""
         return self._writer.append([draft])[0]
 
+    def submit_many(self, drafts: Sequence[Draft]) -> list[Ticket]:
+        """Hand drafts to the writer at once, so that they are committed together."""
+        return self._writer.append(drafts)
+
     def append(self, sealed: Sealed) -> Ticket:
         """Hand a sealed entry to the writer. Raises Unavailable when it takes no more."""
         return self._writer.append([sealed])[0]

@@ -387,7 +387,7 @@ def test_no_value_gets_into_a_log_an_error_or_a_header(
         client.post("/v1/stop", content=f'{{"person": {MARK}'.encode(), headers=JSON),
         client.request("PUT", "/v1/decisions", content=MARK.encode()),
     ]
-    monkeypatch.setattr(bench.recorder, "submit", _fault)
+    monkeypatch.setattr(bench.recorder, "prepare", _fault)
     told.append(ask(client, versions.application(person=MARK)))
     assert [422, 422, 422, 400, 200, 400, 404, 400, 405, 500] == [a.status_code for a in told]
     for answer in told:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,18 +12,20 @@ from typing import Any, Final, TypeVar
 
 from pipelines.decisions.decide import Holdout, decide
 from pipelines.decisions.load import Standing
-from pipelines.decisions.record import DECISION, Call, Pending, Recorded, Recorder
+from pipelines.decisions.record import DECISION, Call, Pending, Prepared, Recorded, Recorder
 from pipelines.decisions.records import Stop
 from pipelines.decisions.service.in_force import InForce, Loaded, Seen
 from pipelines.decisions.service.stop import StopSwitch
 from pipelines.errors import ClewError, Unavailable
+from pipelines.ledger.entry import Draft
 from pipelines.ledger.group import SEAL_SECONDS, Group, Ticket
+from pipelines.ledger.log import Ledger
 from pipelines.ledger.store import Stopped
 from pipelines.typed import plain
 
 T = TypeVar("T")
-Future = asyncio.Future[None]
-TimerHandle = asyncio.TimerHandle
+Loop = asyncio.AbstractEventLoop
+Future = asyncio.Future[Ticket]
 WORKERS: Final = 4
 TROUBLE_SECONDS: Final = 10.0
 FEW: Final = 8
@@ -69,7 +72,7 @@ class Desk:
         self._trouble: Trouble | None = None
         self._contest = contest
         self._give_up = give_up
-        self._seals = Seals()
+        self._seals = Seals(recorder.ledger)
         # One thread decides: more would only hand Python's lock around among themselves.
         self._decider = ThreadPoolExecutor(1, thread_name_prefix="decide")
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="aside")
@@ -85,8 +88,13 @@ class Desk:
             else:
                 loop = asyncio.get_running_loop()
                 taken = await loop.run_in_executor(self._decider, self._take, asked)
+            waits = [
+                None if isinstance(each, Recorded) else self._seals.hand_in(each.draft)
+                for each in taken
+            ]
             found = [
-                await self._sealed(*each) for each in zip(taken, asked.applications, strict=True)
+                await self._sealed(*each)
+                for each in zip(taken, waits, asked.applications, strict=True)
             ]
         except Unavailable as error:
             self._trouble = Trouble(error.what, time.monotonic(), isinstance(error, Stopped))
@@ -110,8 +118,8 @@ class Desk:
         quick = loaded is None or loaded.model.name.scorer == "plan"
         return quick and asked.key is None and len(asked.applications) <= FEW
 
-    def _take(self, asked: Asked) -> list[Pending | Recorded]:
-        """Decide each application and hand it to the ledger, or find it decided already."""
+    def _take(self, asked: Asked) -> list[Prepared | Recorded]:
+        """Decide each application, or find it decided already."""
         seen = self.in_force.seen
         if seen.loaded is None:
             raise Unavailable("no model is in force", observed=seen.trouble, hint="clew history")
@@ -129,13 +137,13 @@ class Desk:
 
     def _one(
         self, data: bytes, place: int, asked: Asked, call: Call, loaded: Loaded, standing: Standing
-    ) -> Pending | Recorded:
+    ) -> Prepared | Recorded:
         number = self.recorder.number(asked.caller, asked.key, place)
         if asked.key is not None and (found := self.recorder.repeated(number, data)):
             return found
         # A repeated request draws the same number, whoever the holdout's draw chooses.
         decided = decide(standing, data, number.hex(), self._holdout)
-        return self.recorder.submit(data, decided, loaded.origin, call, number)
+        return self.recorder.prepare(data, decided, loaded.origin, call, number)
 
     def stopped(self, seen: Seen) -> Stop | None:
         """Return why everything is referred now: the stop switch, or a registry put by hand."""
@@ -144,12 +152,14 @@ class Desk:
             return Stop(person="the service", reason=seen.trouble, at="")
         return thrown
 
-    async def _sealed(self, taken: Pending | Recorded, data: bytes) -> Recorded:
+    async def _sealed(
+        self, taken: Prepared | Recorded, wait: Future | None, data: bytes
+    ) -> Recorded:
         """Wait for the seal without holding a thread."""
-        if isinstance(taken, Recorded):
-            return taken
-        await self._seals.done(taken.ticket)
-        return self.recorder.finish(taken, data, 0.0)
+        if isinstance(taken, Recorded) or wait is None:
+            return taken  # type: ignore[return-value]
+        ticket = await wait
+        return self.recorder.finish(Pending(taken.made, taken.number, ticket), data, 0.0)
 
     @property
     def gave_up(self) -> bool:
@@ -181,26 +191,56 @@ class Desk:
 
 
 class Seals:
-    """Wakes those who wait for a seal: an event loop is called once for each group of entries."""
+    """Between event loops and the ledger's writer: drafts in, one call back for each group.
 
-    def __init__(self) -> None:
-        self._waiting: dict[tuple[asyncio.AbstractEventLoop, Group], list[Future]] = {}
+    What is handed in during one turn of a loop goes to the writer together. Committed one by one
+    the same drafts would cost as many signatures and waits for the disk.
+    """
 
-    async def done(self, ticket: Ticket) -> None:
-        """Wait until the ledger's writer has come to an entry, but no longer than it may take."""
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._gathered: dict[Loop, list[tuple[Draft, Future]]] = {}
+        self._waiting: dict[tuple[Loop, Group], list[tuple[Ticket, Future]]] = {}
+
+    def hand_in(self, draft: Draft) -> Future:
+        """Return what gives the draft's ticket once it is sealed, or has failed, or is late."""
         loop = asyncio.get_running_loop()
-        key, future = (loop, ticket.group), loop.create_future()
-        if key in self._waiting:
-            self._waiting[key].append(future)
-        else:
-            self._waiting[key] = [future]
-            late = loop.call_later(SEAL_SECONDS, self._wake, key)
-            ticket.when_done(lambda: loop.call_soon_threadsafe(self._wake, key, late))
-        await future
+        if loop not in self._gathered:
+            self._gathered[loop] = []
+            loop.call_soon(self._hand_over, loop)
+        future: Future = loop.create_future()
+        self._gathered[loop].append((draft, future))
+        return future
 
-    def _wake(self, key: tuple[asyncio.AbstractEventLoop, Group], *timers: TimerHandle) -> None:
+    def _hand_over(self, loop: Loop) -> None:
+        gathered = self._gathered.pop(loop)
+        try:
+            tickets = self._ledger.submit_many([draft for draft, _ in gathered])
+        except ClewError as error:
+            for _, future in gathered:
+                if not future.done():
+                    future.set_exception(copy.copy(error))
+                    future.exception()  # of several in one request, the first one is told
+            return
+        for ticket, (_, future) in zip(tickets, gathered, strict=True):
+            self._wait(loop, ticket, future)
+
+    def _wait(self, loop: Loop, ticket: Ticket, future: Future) -> None:
+        key = (loop, ticket.group)
+        if key in self._waiting:
+            self._waiting[key].append((ticket, future))
+            return
+        self._waiting[key] = [(ticket, future)]
+        late = loop.call_later(SEAL_SECONDS, self._wake, key)
+
+        def sealed() -> None:
+            loop.call_soon_threadsafe(self._wake, key, late)
+
+        ticket.when_done(sealed)
+
+    def _wake(self, key: tuple[Loop, Group], *timers: asyncio.TimerHandle) -> None:
         for timer in timers:
             timer.cancel()
-        for future in self._waiting.pop(key, ()):
+        for ticket, future in self._waiting.pop(key, ()):
             if not future.done():
-                future.set_result(None)
+                future.set_result(ticket)

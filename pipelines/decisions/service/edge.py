@@ -6,6 +6,7 @@ error that nobody expected is logged by its type and place in the code, without 
 
 from __future__ import annotations
 
+import itertools
 import logging
 import secrets
 import time
@@ -36,6 +37,7 @@ class Edge:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._start, self._count = secrets.token_hex(4), itertools.count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -43,7 +45,7 @@ class Edge:
             await self._app(scope, receive, send)
             return
         started, status = time.perf_counter(), 0
-        request_id = secrets.token_hex(8)
+        request_id = f"{self._start}{next(self._count):08x}"
         scope.setdefault("state", {})["request_id"] = request_id
 
         async def send_on(message: Message) -> None:
