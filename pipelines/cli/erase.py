@@ -115,11 +115,8 @@ def carry_out(
         rights.record_act(ledger, LEFT_OUT, person, reason)
         exclude.add(place.state, subject)
     copies = scored.forget(place.state.scored, subject)
-    if prepared.planned and prepared.erases:
-        planned = prepared.planned
-        done = rights.erase(ledger, subject, planned, prepared.pack, person, reason)
-        answer |= {"erased": done.parts, "tombstone": done.receipt.id.hex()}
-        answer["key_epoch"] = done.epoch
+    if prepared.erases:
+        answer |= erase_recorded(ledger, subject, prepared.pack, person, reason)
     deferred = prepared.planned.deferred if prepared.planned else {}
     return answer | {
         "copies": copies,
@@ -127,6 +124,30 @@ def carry_out(
         "training_data": [plain_held(each) for each in prepared.held],
         LEFT_OUT: prepared.excludes,
     }
+
+
+def erase_recorded(
+    ledger: Ledger, subject: str, pack: Policy, person: str, reason: str
+) -> dict[str, Json]:
+    """Erase what the ledger holds and may let go; an erasure that was cut short is finished first.
+
+    Where that was all, there is no other tombstone than the one recorded then.
+    """
+    from datetime import UTC, datetime
+
+    from pipelines.decisions import rights
+    from pipelines.ledger.erasure import finish_erasures
+
+    left = finish_erasures(ledger)
+    try:
+        planned = rights.plan(ledger, subject, pack, datetime.now(UTC).date())
+    except NotThere:
+        planned = None
+    if planned is None or not planned.now:
+        return {"erased": left}
+    done = rights.erase(ledger, subject, planned, pack, person, reason)
+    tombstone = done.receipt.id.hex()
+    return {"erased": left + done.parts, "tombstone": tombstone, "key_epoch": done.epoch}
 
 
 def plain_held(held: Held) -> dict[str, Json]:
