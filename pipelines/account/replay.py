@@ -180,6 +180,20 @@ def replay_many(ledger: Ledger, where: Where, indices: Sequence[int], person: st
     return receipt
 
 
+def drawn(ledger: Ledger, size: int, seed: str | None, version: str | None) -> list[int]:
+    """Return the places of decisions drawn at random, of one version where it is named.
+
+    Without a seed the log's newest checkpoint is it: whoever has that can draw the same again, and
+    nobody chooses what is looked at.
+    """
+    note = ledger.checkpoint()[1]
+
+    def wanted(fields: readback.Fields) -> bool:
+        return version is None or fields.get("mv") == version
+
+    return readback.sample(ledger, size, note if seed is None else seed, wanted)
+
+
 def refuse_differing(receipt: ReceiptOfMany) -> None:
     """Raise IntegrityBroken when a decision did not come out as recorded."""
     if receipt.count("differs"):
