@@ -9,17 +9,14 @@ import click
 
 from pipelines import params, wiring
 from pipelines.canonical import sha256_file
-from pipelines.cli import voice
-from pipelines.cli.options import Place, here, open_ledger
+from pipelines.cli import watch_deeds as deeds
+from pipelines.cli.options import here
 from pipelines.cli.voice import tell
 from pipelines.cli.watch import recorded, watched
-from pipelines.errors import IntegrityBroken, Unavailable
-from pipelines.typed import read_json
+from pipelines.errors import NotThere
 
 if TYPE_CHECKING:
     from pipelines.ports import AlertTarget
-    from pipelines.watch.findings import Finding, WatchReport
-    from pipelines.watch.places import Places
 
 WINDOW = click.option("--window", required=True)
 REPORT = click.option("--report", "number", required=True)
@@ -81,14 +78,7 @@ def watch(window: str, due: str) -> None:
 @REPORT
 def watch_report(window: str, number: str) -> None:
     """Draw a report, keep it with the version in MLflow, and put it into Evidently's workspace."""
-    from pipelines.watch import page
-
-    place = here()
-    made, files = _made(place, window, number)
-    known = params.read(place.layout.params)
-    registry = wiring.registry(place.state)(known.model_name)
-    besides = _besides(place, files, window)
-    tell(**page.run(made, files, registry, wiring.watch_log(place.state), known.watch, besides))
+    tell(**deeds.report(here(), window, number))
 
 
 @click.command()
@@ -96,13 +86,7 @@ def watch_report(window: str, number: str) -> None:
 @REPORT
 def watch_stop(window: str, number: str) -> None:
     """Stop deciding where a finding asks for it that did not before."""
-    from pipelines.decisions.service.stop import StopSwitch
-    from pipelines.watch import act
-
-    place = here()
-    made, files = _made(place, window, number)
-    with open_ledger(place.state) as ledger:
-        why = act.stop(made, files.journal(made), StopSwitch(place.state.stop_switch), ledger)
+    why = deeds.stop(here(), window, number)
     tell(stopped=bool(why), reason=why, **({} if why else {"skipped": "stopped for it before"}))
 
 
@@ -112,61 +96,24 @@ def watch_stop(window: str, number: str) -> None:
 @click.option("--page", default="", help="Where the report can be read.")
 def watch_alert(window: str, number: str, page: str) -> None:
     """Tell people of every finding that asks for something, or that the watch failed."""
-    from pipelines.watch import alerts
-
     place = here()
-    targets = wiring.alert_targets(place.state)
     if not number:
-        _failed(targets, window or "the one that was due")
+        _failed(wiring.alert_targets(place.state), window or "the one that was due")
         return
-    made, files = _made(place, window, number)
-    link = page or str(files.watched.report(window, number))
-    besides = _besides(place, files, window)
-    done = alerts.deliver(made, files.journal(made), targets, link, besides)
-    if not (done.sent or done.before):
+    done = deeds.alert(place, window, number, page)
+    if done.sent or done.before:
+        tell(sent=done.sent, before=done.before)
+    else:
         tell(skipped="nothing to tell")
-        return
-    tell(sent=done.sent, before=done.before)
 
 
 def _failed(targets: tuple[AlertTarget, ...], window: str) -> None:
-    """Tell everybody that the watch failed. Raises Unavailable where nobody is named."""
+    """Tell everybody that the watch failed. Raises NotThere where nobody is named."""
     from pipelines.watch import alerts
 
     if not targets:
-        raise Unavailable("the watch failed, and nobody is named to be told", where=window)
+        raise NotThere("the watch failed, and nobody is named to be told", where=window)
     text = alerts.failure("The watch did not come to an end: see its log.", window, "")
     for each in targets:
         each.send(text.title, text.body)
     tell(sent=len(targets))
-
-
-def _made(place: Place, window: str, number: str) -> tuple[WatchReport, Places]:
-    """Return a stored report and where its files are. Raises NotThere, IntegrityBroken."""
-    from pipelines.watch.findings import WatchReport
-    from pipelines.watch.places import Places
-
-    files = Places(place.state, params.read(place.layout.params).model_name)
-    made = read_json(files.watched.report(window, number), WatchReport)
-    if made.id != number:
-        raise IntegrityBroken(
-            "a stored report is not the one it is named as",
-            where=window,
-            observed=made.id,
-            expected=number,
-        )
-    return made, files
-
-
-def _besides(place: Place, files: Places, window: str) -> tuple[Finding, ...]:
-    """Return what is to be said of the watch itself: windows not watched, alerts not delivered."""
-    from pipelines.watch import alerts, late
-
-    known = params.read(place.layout.params)
-    since = wiring.recorded_since(place.state)
-    missed = late.missed(known, files.watched, dt.datetime.now(dt.UTC), since)
-    others = (each for each in files.journals() if each[0] != window)
-    found = (*missed, *alerts.undelivered(others))
-    for each in found:
-        voice.note(each.said)
-    return found

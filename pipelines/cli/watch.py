@@ -24,14 +24,20 @@ SHOWN = 20
 @click.option("--from", "start", help="First day or moment, UTC.")
 @click.option("--to", "end", help="The day or moment it ends before, UTC.")
 @click.option("--all", "everything", is_flag=True, help="Show what is fine too.")
+@click.option("--act", "acts", is_flag=True, help="Draw it, and do what the params ask for.")
 @JSON
 def watch(
-    name: str | None, start: str | None, end: str | None, everything: bool, as_json: bool
+    name: str | None,
+    start: str | None,
+    end: str | None,
+    everything: bool,
+    acts: bool,
+    as_json: bool,
 ) -> None:
     """Compare a window of recorded decisions with the champion's baseline; write a report.
 
     Exit 4 when something alarms: a verdict, not a fault. What the params ask for then stands with
-    each finding; nothing is done by this command.
+    each finding; it is done with --act alone: the page, a stop, alerts, each once.
     """
     from pipelines.typed import plain
     from pipelines.watch import window
@@ -39,11 +45,14 @@ def watch(
     if (name is None) == (start is None and end is None):
         raise BadRequest("name a window, or its two ends", hint="clew watch --window 2026-10")
     chosen = window.parse(name) if name else window.between(start or "", end or "")
-    made = watched(here(), chosen)
+    place = here()
+    made = watched(place, chosen)
     if as_json:
         voice.record(plain(made), as_json=True)
     else:
         _tell(made, everything)
+    if acts:
+        _act(place, chosen.name, made)
     if made.alarms:
         raise GateRefused(
             "the watch alarms",
@@ -92,6 +101,21 @@ def recorded(place: Place, file: Path) -> dict[str, int]:
     with open_ledger(place.state) as ledger:
         done = late.record(ledger, rows, lambda count: voice.note(f"{count} rows"))
     return {"recorded": done.recorded, "unchanged": done.unchanged, "erased": done.erased}
+
+
+def _act(place: Place, window: str, made: WatchReport) -> None:
+    """Do as the DAG does: stop first, then draw, then tell; say that a retrain is wanted."""
+    from pipelines.cli import watch_deeds as deeds
+    from pipelines.watch import act
+
+    if act.asking(made, "stop"):
+        voice.note(f"stop: {deeds.stop(place, window, made.id) or 'stopped for it before'}")
+    page = deeds.report(place, window, made.id)["page"]
+    voice.note(f"page {page}")
+    if wanted := act.retrain_wanted(made):
+        voice.note(f"retrain wanted: {wanted['reason']}\n  next: clew retrain")
+    done = deeds.alert(place, window, made.id, page)
+    voice.note(f"{done.sent} alerts sent, {done.before} sent before")
 
 
 def _tell(made: WatchReport, everything: bool) -> None:

@@ -182,6 +182,7 @@ def addresses(running: record.Services, found: Sequence[Judged], state: State) -
         "MLflow": running.mlflow,
         "decisions": f"{running.decisions}/docs" if running.decisions else "left out",
         "record": running.pages or "left out",
+        "watch": running.evidently or "left out",
         "users": f"admin, {ENGINEER}, {APPROVER}; passwords in {state.users}",
     }
     for each in found:

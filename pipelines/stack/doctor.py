@@ -5,6 +5,7 @@ A check that cannot be made has failed.
 
 from __future__ import annotations
 
+import datetime as dt
 import importlib.metadata
 import importlib.util
 import json
@@ -27,7 +28,7 @@ from pipelines.errors import ClewError
 from pipelines.layout import State
 from pipelines.stack import record
 from pipelines.stack.health import healthy, said
-from pipelines.stack.services import DECISIONS, HEALTH, PAGES, Health, decision_health
+from pipelines.stack.services import DECISIONS, EVIDENTLY, HEALTH, PAGES, Health, decision_health
 from pipelines.stack.settings import Ports, Settings, resolve_ports
 
 OLDEST_PYTHON = (3, 11)
@@ -36,6 +37,7 @@ FREE_BYTES = 2 << 30
 SKEW_SECONDS = 5.0
 CHILD_SECONDS = 60
 PINNED = re.compile(r"^(?P<requirement>[A-Za-z0-9][^#\n]*?)\s*\\?$", re.MULTILINE)
+WATCH_HINT = "docs/how-to/watch.md"
 COMPONENTS = ("metadatabase", "scheduler", "dag_processor", "triggerer")
 THREADS = """
 import json, numpy, threadpoolctl
@@ -78,6 +80,7 @@ def examine(state: State, repository: Path, lock: Path, settings: Settings) -> t
         ("ports", lambda: ports(state, settings), "free, or this stack's", "choose other ports"),
         ("databases", lambda: databases(state, settings), "reachable", "start the database"),
         ("services", lambda: services(state), "running and healthy", record.HINT),
+        ("watch", lambda: watch(state, repository), "on time, alerts delivered", WATCH_HINT),
     )
     return tuple(_find(*check) for check in checks)
 
@@ -217,11 +220,31 @@ def services(state: State) -> Examined:
     asked["execution"] = Health(f"http://{running.host}:{running.ports.execution}/execution/health")
     if running.decisions:
         asked[DECISIONS] = decision_health(running.decisions)
+    if running.evidently:
+        asked[EVIDENTLY] = Health(f"{running.evidently}/api/version")
     if running.pages:
         asked[PAGES] = Health(f"{running.pages}health")
     sick = [name for name, health in asked.items() if not healthy(health)]
     well = f"{len(asked)} healthy{waiting(running.decisions)}"
     return not sick, f"not healthy: {', '.join(sick)}" if sick else well
+
+
+def watch(state: State, repository: Path) -> Examined:
+    """Return whether every window that was due was watched, and every alert reached somebody."""
+    from pipelines import params, wiring
+    from pipelines.layout import Layout
+    from pipelines.watch import alerts, late
+    from pipelines.watch.places import Places
+
+    known = params.read(Layout(repository).params)
+    places, since = Places(state, known.model_name), wiring.recorded_since(state)
+    now = dt.datetime.now(dt.UTC)
+    missed = late.missed(known, places.watched, now, since)
+    found = (*missed, *alerts.undelivered(places.journals()))
+    if found:
+        return False, "; ".join(each.said for each in found)
+    since_when = "nothing was recorded yet" if since is None else "no window was missed"
+    return True, since_when
 
 
 def waiting(decisions: str) -> str:

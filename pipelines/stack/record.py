@@ -61,6 +61,12 @@ class Services(msgspec.Struct, frozen=True):
         port = self.ports.pages
         return f"http://{self.host}:{port}{RECORD_PAGE}" if port else ""
 
+    @property
+    def evidently(self) -> str:
+        """The address of Evidently's pages of the watch; empty where they are left out."""
+        port = self.ports.evidently
+        return f"http://{self.host}:{port}" if port else ""
+
 
 def running(name: str, pid: int, log: Path, address: str = "") -> Running:
     """Return the record of a process that has just been started."""

@@ -6,6 +6,8 @@ a machine can read.
 
 from __future__ import annotations
 
+import dataclasses
+import secrets
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,11 +18,12 @@ from pipelines.layout import HOME_VARIABLE, State
 from pipelines.stack.airflow_options import sqlite, variables
 from pipelines.stack.credentials import Secrets
 from pipelines.stack.settings import Settings
+from pipelines.watch.places import workspace
 from pipelines.wiring import PAGES_VARIABLE
 
 API, EXECUTION, SCHEDULER = "airflow-api", "airflow-execution", "airflow-scheduler"
 PROCESSOR, TRIGGERER, MLFLOW = "airflow-dag-processor", "airflow-triggerer", "mlflow"
-DECISIONS, PAGES = "decisions", "pages"
+DECISIONS, PAGES, EVIDENTLY = "decisions", "pages", "evidently"
 HEALTH = "/api/v2/monitor/health"
 # Another installation's configuration must not leak in; what speaks of S3 belongs to the user.
 DROPPED = ("AIRFLOW", "_AIRFLOW", "MLFLOW_", "_MLFLOW", "OPENLINEAGE", "OTEL_", "PYTHON", "UVICORN")
@@ -76,6 +79,7 @@ def stack(
         *api_servers(state, settings, airflow),
         *workers(state, settings, airflow),
         *(deciding(state, repository, settings, inherited) if settings.decisions else ()),
+        *((evidently_pages(state, settings, inherited),) if settings.evidently else ()),
     )
 
 
@@ -129,6 +133,26 @@ def deciding(
         )
         for name, word, health in zip((DECISIONS, PAGES), ("serve", "pages"), healths, strict=True)
     )
+
+
+def evidently_pages(state: State, settings: Settings, inherited: Mapping[str, str]) -> Service:
+    """Return Evidently's pages of the watch: read by whoever reaches loopback, written by nobody.
+
+    They ask no reader's name, so they must not listen elsewhere. Writing wants a secret that is
+    made here and told to nobody; the watch writes to the workspace's files.
+    """
+    port = settings.ports.evidently
+    command = (
+        *(_program("evidently"), "ui", "--workspace", str(workspace(state))),
+        *("--host", settings.host, "--port", str(port)),
+    )
+    environment = _common(state, inherited) | {
+        "DO_NOT_TRACK": "true",
+        "EVIDENTLY_SECRET": secrets.token_urlsafe(32),
+    }
+    url = settings.address("evidently")
+    found = _service(state, EVIDENTLY, command, environment, Health(f"{url}/api/version"), url)
+    return dataclasses.replace(found, vital=False)
 
 
 def decision_health(url: str) -> Health:

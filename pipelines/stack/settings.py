@@ -11,7 +11,8 @@ from pipelines.errors import BadRequest, did_you_mean
 
 ROLES = ("viewer", "user", "op", "admin")
 HIGHEST_PORT = 65535
-BY_CHOICE = ("decisions", "pages")
+# Servers that may be left out, and the setting that leaves each out.
+BY_CHOICE = {"decisions": "decisions", "pages": "decisions", "evidently": "evidently"}
 
 
 class Ports(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -22,6 +23,7 @@ class Ports(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mlflow: int = 0
     decisions: int = 0
     pages: int = 0
+    evidently: int = 0
 
     def __post_init__(self) -> None:
         for name, port in msgspec.structs.asdict(self).items():
@@ -65,7 +67,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The stack of one machine. Without a database URL, SQLite in the state folder is used.
 
     With `decisions` off the decision service and the record's pages are left out: they run
-    elsewhere, or nowhere.
+    elsewhere, or nowhere. With `evidently` off Evidently's pages of the watch are left out.
     """
 
     host: str = "127.0.0.1"
@@ -77,6 +79,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mlflow_artifacts: str | None = None
     lineage_url: str | None = None
     decisions: bool = True
+    evidently: bool = True
     grace_seconds: float = 10.0
 
     def address(self, server: str) -> str:
@@ -122,7 +125,7 @@ def resolve_ports(settings: Settings, before: Ports | None = None) -> Settings:
     held: list[socket.socket] = []
     try:
         for name, wanted in msgspec.structs.asdict(settings.ports).items():
-            if name in BY_CHOICE and not settings.decisions:
+            if name in BY_CHOICE and not getattr(settings, BY_CHOICE[name]):
                 continue
             former = getattr(before, name) if before else 0
             held.append(_bind(settings.host, name, wanted, former))

@@ -47,6 +47,7 @@ def table(state: State, settings: Settings, services: record.Services) -> str:
         ("MLflow", services.mlflow),
         ("decisions", f"{services.decisions}/docs" if services.decisions else "left out"),
         ("record", services.pages or "left out"),
+        ("watch", services.evidently or "left out"),
         ("users", users),
         ("passwords", str(state.users)),
         ("logs", str(state.logs)),

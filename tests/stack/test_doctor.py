@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import socket
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from pipelines import params, wiring
 from pipelines.layout import State
+from pipelines.ledger.entry import Body, Draft
 from pipelines.stack import credentials, doctor, record
 from pipelines.stack.doctor import Finding
 from pipelines.stack.settings import DEFAULT_USERS, Ports, Settings
+from pipelines.watch.deeds import Deed, Deeds
 from tests.conftest import ROOT
 
 LOCK = ROOT / "infra" / "locks" / "clew.lock"
@@ -120,10 +125,53 @@ def test_a_stack_that_does_not_answer_is_sick(state: State) -> None:
     record.write(state, record.Services("ready", "127.0.0.1", Ports(1, 2, 3), own))
     expected = "not healthy: metadatabase, scheduler, dag_processor, triggerer, mlflow, execution"
     assert expected == finding("services", state).observed
-    record.write(state, record.Services("ready", "127.0.0.1", Ports(1, 2, 3, 4, 5), own))
-    assert f"{expected}, decisions, pages" == finding("services", state).observed
+    record.write(state, record.Services("ready", "127.0.0.1", Ports(1, 2, 3, 4, 5, 6), own))
+    assert f"{expected}, decisions, evidently, pages" == finding("services", state).observed
 
 
 def test_the_python_that_runs_is_told(state: State) -> None:
     """The version observed is this interpreter's."""
     assert sys.version.split()[0] == finding("python", state).observed
+
+
+def recorded_on(state: State, at: dt.datetime) -> None:
+    """Put one record into the state folder's ledger, made at that time."""
+    wiring.prepare_ledger(state)
+    ledger = wiring.ledger(state)
+    draft = Draft(
+        "stop", {}, (Body("staff Ada", "operation", b"{}"),), time_ms=int(at.timestamp() * 1000)
+    )
+    ledger.record(draft)
+    ledger.close()
+    ledger.store.close()
+
+
+def test_a_watch_that_did_not_run_is_found(state: State) -> None:
+    """Windows that were due, had something to watch and were not watched fail a check by name."""
+    assert "nothing was recorded yet" == finding("watch", state).observed
+    recorded_on(state, dt.datetime(2025, 1, 1, tzinfo=dt.UTC))
+    found = finding("watch", state)
+    assert not found.ok
+    assert 12 == found.observed.count("was not watched: clew watch --window 20")
+
+
+def test_an_alert_that_was_not_delivered_is_found(state: State) -> None:
+    """What people were not told of stays a failed check until they are."""
+    known = params.read(ROOT / "params.yaml")
+    journal = state.watch / known.model_name / "w" / "deeds.json"
+    journal.parent.mkdir(parents=True)
+    failed = Deed(
+        what="alert",
+        finding="drift/a/psi",
+        version="1",
+        report_id="r",
+        target="t",
+        done=False,
+        said="a target did not take an alert",
+        at="2026-11-22T09:00:00+00:00",
+    )
+    journal.write_bytes(Deeds(deeds=(failed,)).canonical())
+    assert "1 alerts of the window w were not delivered" in finding("watch", state).observed
+    told = msgspec.structs.replace(failed, done=True)
+    journal.write_bytes(Deeds(deeds=(failed, told)).canonical())
+    assert finding("watch", state).ok

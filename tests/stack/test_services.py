@@ -16,7 +16,7 @@ from pipelines.stack.services import Service
 from pipelines.stack.settings import Ports, Settings
 
 SECRETS = Secrets("j" * 86, "f" * 44, "c" * 86)
-PORTS = Ports(airflow=4001, execution=4002, mlflow=4003, decisions=4004, pages=4005)
+PORTS = Ports(airflow=4001, execution=4002, mlflow=4003, decisions=4004, pages=4005, evidently=4006)
 STATE = State(Path("/state"))
 REPOSITORY = Path("/repo")
 
@@ -96,8 +96,31 @@ def test_the_record_s_pages_are_a_process_of_their_own() -> None:
 
 
 def test_only_what_nothing_else_needs_may_be_missing() -> None:
-    """A service that cannot live ends the stack, but for decisions and the record's pages."""
-    assert ["decisions", "pages"] == [name for name, service in made().items() if not service.vital]
+    """A service that cannot live ends the stack, but for decisions and what people look at."""
+    spared = [name for name, service in made().items() if not service.vital]
+    assert ["decisions", "pages", "evidently"] == spared
+
+
+def test_the_pages_of_the_watch_are_read_on_loopback_and_written_by_nobody() -> None:
+    """Evidently's pages ask no name: loopback only, and a secret for writing that no one is told.
+
+    It stands in no command line, and is another one each time.
+    """
+    first, second = made()["evidently"], made()["evidently"]
+    words = (
+        "ui",
+        "--workspace",
+        "/state/watch/.evidently",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "4006",
+    )
+    assert words == first.command[1:]
+    hidden = [each.environment["EVIDENTLY_SECRET"] for each in (first, second)]
+    assert hidden[0] != hidden[1]
+    assert min(map(len, hidden)) >= 32
+    assert "evidently" not in made(Settings(ports=PORTS, evidently=False))
 
 
 def test_the_decision_service_is_not_given_airflows_secrets() -> None:

@@ -68,7 +68,7 @@ with DAG("stays", schedule=None):
         time.sleep(600)
     stay()
 '''
-WELL = "8 healthy; decisions wait: no version was promoted"
+WELL = "9 healthy; decisions wait: no version was promoted"
 OUTSIDE_LOOPBACK = ("00000000", "00000000000000000000000000000000")
 LISTENING = "0A"  # of /proc/net/tcp, include/net/tcp_states.h
 
@@ -373,7 +373,8 @@ def test_in_the_foreground_it_says_what_runs_and_no_password(tmp_path: Path) -> 
     code = (
         "import sys; from pathlib import Path; from pipelines.layout import State;"
         "from pipelines.stack import up; from pipelines.stack.settings import Settings;"
-        "up.run(State(Path(sys.argv[1])), Path(sys.argv[2]), Settings(decisions=False))"
+        "up.run(State(Path(sys.argv[1])), Path(sys.argv[2]),"
+        "Settings(decisions=False, evidently=False))"
     )
     one = subprocess.Popen(
         [sys.executable, "-c", code, str(state.home), str(repository)],
