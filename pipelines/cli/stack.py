@@ -34,7 +34,7 @@ def up() -> None:
 def demo(land: Path, candidates: tuple[str, ...], serve: bool) -> None:
     """Run the main job on data that the script LAND brings, through a real Airflow scheduler."""
     from pipelines.stack import demo as play
-    from pipelines.stack import demo_decisions
+    from pipelines.stack import demo_decisions, demo_watch
     from pipelines.stack import up as stack
 
     place = here()
@@ -47,10 +47,12 @@ def demo(land: Path, candidates: tuple[str, ...], serve: bool) -> None:
         found = play.play(place.root, place.state, chosen, voice.note)
         recorded = demo_decisions.play(place.root, place.state, running.mlflow, voice.note)
         versions = _versions(place, known.model_name)
+        again, seen = demo_watch.play(place.root, place.state, running.mlflow, voice.note)
         voice.note("")
         voice.result(play.rows(found, versions), as_json=False)
         click.echo("")
-        voice.record(play.addresses(running, found, place.state) | recorded, as_json=False)
+        where = play.addresses(running, found, place.state) | recorded | seen
+        voice.record(where | {"retrained": again.run_id}, as_json=False)
         if serve:
             voice.note("\nCtrl-C ends it; the state stays. `clew up` starts it again.")
             _until_asked()

@@ -53,13 +53,16 @@ def watch(window: str, due: str) -> None:
 
     place = here()
     known = params.read(place.layout.params)
+    moment = dt.datetime.fromisoformat(due)
+    chosen = late.named(window) if window else late.last_whole(known.watch.period, moment)
+    if not window and not late.recorded(chosen, wiring.recorded_since(place.state)):
+        tell(skipped=f"nothing was recorded before the window {chosen.name} ended")
+        return
     registry = wiring.registry(place.state)(known.model_name)
     with registry.lock():
         if champion.current(registry) is None:
             tell(skipped="no version was promoted: there is nothing to watch")
             return
-    moment = dt.datetime.fromisoformat(due)
-    chosen = late.named(window) if window else late.last_whole(known.watch.period, moment)
     made = watched(place, chosen)
     tell(
         window=chosen.name,

@@ -51,20 +51,20 @@ def play(
     for dag in DAGS:
         engineer.wait_for_dag(dag, PATIENCE)
         engineer.unpause(dag, paused=dag != DAGS[0])
-    data = _followed(engineer, engineer.trigger("prepare_data"), tell)
+    data = followed(engineer, engineer.trigger("prepare_data"), tell)
     if data.state != "success":
-        raise _red(engineer, data)
+        raise red(engineer, data)
     engineer.unpause("train_model")
     engineer.unpause("promote_model")
     found = []
     for name in candidates:
         tell(f"training the candidate '{name}'")
-        trained = _followed(engineer, engineer.trigger("train_model", {"candidate": name}), tell)
-        found.append(_judged(repository, state, name, trained))
-        _say(found[-1], tell)
+        trained = followed(engineer, engineer.trigger("train_model", {"candidate": name}), tell)
+        found.append(judged(repository, state, name, trained))
+        say(found[-1], tell)
         if found[-1].verdict.passed:
             if trained.state != "success":
-                raise _red(engineer, trained)
+                raise red(engineer, trained)
             _promote(engineer, state, tell)
     if not any(each.verdict.passed for each in found):
         raise GateRefused("no candidate passed", observed=", ".join(candidates))
@@ -74,20 +74,20 @@ def play(
 def _promote(engineer: Airflow, state: State, tell: Tell) -> None:
     """Follow the promotion that the registered version started; answer its question."""
     approver = airflow_api.connect(state, APPROVER)
-    run = _started(engineer, "promote_model")
+    run = started(engineer, "promote_model")
     while not (asked := approver.questions(run.dag, run.run_id)):
         if engineer.run(run.dag, run.run_id).ended:
-            raise _red(engineer, run)
+            raise red(engineer, run)
         time.sleep(LOOK_SECONDS)
     tell(asked[0].subject)
     name = approver.answer(asked[0], APPROVE, REASON)
     tell(f"approved by {name}: {REASON}")
-    promoted = _followed(engineer, run, tell)
+    promoted = followed(engineer, run, tell)
     if promoted.state != "success":
-        raise _red(engineer, promoted)
+        raise red(engineer, promoted)
 
 
-def _started(api: Airflow, dag: str) -> Run:
+def started(api: Airflow, dag: str) -> Run:
     """Wait for the newest run of a DAG that an asset event started."""
     end = time.monotonic() + PATIENCE
     while True:
@@ -100,7 +100,7 @@ def _started(api: Airflow, dag: str) -> Run:
         time.sleep(LOOK_SECONDS)
 
 
-def _followed(api: Airflow, run: Run, tell: Tell) -> Run:
+def followed(api: Airflow, run: Run, tell: Tell) -> Run:
     """Wait for a run and tell of each task as it ends."""
     told: set[str] = set()
     end = time.monotonic() + PATIENCE
@@ -117,7 +117,7 @@ def _followed(api: Airflow, run: Run, tell: Tell) -> Run:
         time.sleep(LOOK_SECONDS)
 
 
-def _judged(repository: Path, state: State, candidate: str, run: Run) -> Judged:
+def judged(repository: Path, state: State, candidate: str, run: Run) -> Judged:
     """Read a run's verdict and checks from its commit, and keep its reports to look at."""
     name = run_name(f"{run.dag}__{run.run_id}")
     commit = Git(repository).tip(name)
@@ -138,19 +138,21 @@ def _judged(repository: Path, state: State, candidate: str, run: Run) -> Judged:
     return Judged(candidate, name, verdict, checks, kept)
 
 
-def _say(judged: Judged, tell: Tell) -> None:
-    if judged.verdict.passed:
-        tell(f"the candidate '{judged.candidate}' passed every check that gates")
+def say(found: Judged, tell: Tell) -> None:
+    """Tell what became of a candidate, and what blocked it."""
+    if found.verdict.passed:
+        tell(f"the candidate '{found.candidate}' passed every check that gates")
         return
-    tell(f"the candidate '{judged.candidate}' is BLOCKED by:")
-    for name, check in judged.checks.items():
-        if check.outcome != "pass" and any(name in why for why in judged.verdict.blocked_by):
+    tell(f"the candidate '{found.candidate}' is BLOCKED by:")
+    for name, check in found.checks.items():
+        if check.outcome != "pass" and any(name in why for why in found.verdict.blocked_by):
             tell(f"  {name}")
             tell(f"    observed: {check.observed}")
             tell(f"    expected: {check.expected}")
 
 
-def _red(api: Airflow, run: Run) -> ClewError:
+def red(api: Airflow, run: Run) -> ClewError:
+    """Return the error that stands for a run that failed, with the tasks that did."""
     failed = [task.name for task in api.tasks(run.dag, run.run_id) if task.state == "failed"]
     return Unavailable(
         "a run of the demo failed",

@@ -34,7 +34,7 @@ def play(repository: Path, state: State, mlflow: str, tell: Tell) -> dict[str, o
     first_rows(sorted(state.landing.glob("*.csv")), asked)
     tell(f"deciding about {COUNT} applications: clew score {asked} --out {decided}")
     environment = quiet.environment(state) | {"MLFLOW_TRACKING_URI": mlflow}
-    _clew(repository, environment, "score", str(asked), "--out", str(decided))
+    clew(repository, environment, "score", str(asked), "--out", str(decided))
     copy = folder / "tampered.db"
     _copied(state.ledger_database, copy)
     found = _verified(repository, copy, state)
@@ -57,7 +57,8 @@ def first_rows(files: list[Path], target: Path) -> None:
         csv.writer(out, lineterminator="\n").writerows(rows)
 
 
-def _clew(repository: Path, environment: dict[str, str], *words: str) -> None:
+def clew(repository: Path, environment: dict[str, str], *words: str) -> None:
+    """Run one command in a process of its own; its failure is raised as its own kind."""
     command = [sys.executable, "-m", "pipelines.cli", *words]
     done = subprocess.run(command, cwd=repository, env=environment, check=False)
     if done.returncode:

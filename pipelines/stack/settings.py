@@ -11,6 +11,7 @@ from pipelines.errors import BadRequest, did_you_mean
 
 ROLES = ("viewer", "user", "op", "admin")
 HIGHEST_PORT = 65535
+LOOPBACK = "127.0.0.1"
 # Servers that may be left out, and the setting that leaves each out.
 BY_CHOICE = {"decisions": "decisions", "pages": "decisions", "evidently": "evidently"}
 
@@ -70,7 +71,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     elsewhere, or nowhere. With `evidently` off Evidently's pages of the watch are left out.
     """
 
-    host: str = "127.0.0.1"
+    host: str = LOOPBACK
     ports: Ports = Ports()
     parallelism: int = 4
     users: tuple[User, ...] = DEFAULT_USERS

@@ -61,12 +61,17 @@ def missed(
     found: list[Finding] = []
     window = due(params, now)
     for _ in range(BACK):
-        if first is None or first >= int(window.end.timestamp() * 1000):
+        if not recorded(window, first):
             break
         if not watched(files, window):
             found.append(_finding(window, window.start.strftime(NAMES[params.watch.period])))
         window = last_whole(params.watch.period, window.start)
     return tuple(found)
+
+
+def recorded(window: Window, first: int | None) -> bool:
+    """Tell whether the first record, made at `first`, is older than the end of a window."""
+    return first is not None and first < int(window.end.timestamp() * 1000)
 
 
 def watched(files: Watched, window: Window) -> bool:
