@@ -5,16 +5,21 @@ Each of these records, before or while it is done, that it was done and by whom.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from pipelines.account import contest as contesting
 from pipelines.account import explain, replay
 from pipelines.account.afterwards import Contest, Override
 from pipelines.account.case import case_of
+from pipelines.account.counterfactual import Counterfactuals, counterfactuals
 from pipelines.account.replay import Replayed
 from pipelines.account.trace import Thread, trace
+from pipelines.account.web.forms import Field
 from pipelines.account.web.gate import Visitor
 from pipelines.account.web.site import Site
+from pipelines.account.web.view import reading
+from pipelines.account.what_if import WhatIf, what_if
 from pipelines.decisions.service.api_keys import Role
 from pipelines.errors import BadRequest
 
@@ -50,6 +55,27 @@ def traced(site: Site, number: bytes, visitor: Visitor, request_id: str) -> Thre
 def replayed(site: Site, number: bytes, visitor: Visitor) -> Replayed:
     """Decide again in the original environment; the receipt is recorded."""
     return replay.replay(site.ledger, site.where, number, visitor.name)
+
+
+def asked_what_if(
+    site: Site, number: bytes, visitor: Visitor, changes: Mapping[str, str | None]
+) -> WhatIf:
+    """Return what the decision's own model says of a changed application; the look is recorded."""
+    return what_if(site.ledger, site.where, number, changes, visitor.name)
+
+
+def filled_in(
+    site: Site, number: bytes, visitor: Visitor, sent: Mapping[str, str]
+) -> tuple[WhatIf, Sequence[Field]]:
+    """Return the answer to a sent what-if form, and the form as it was sent."""
+    read = reading(site, site.recorder.read(number))
+    changes = read.changes(sent)
+    return asked_what_if(site, number, visitor, changes), read.fields(changes)
+
+
+def nearest(site: Site, number: bytes, visitor: Visitor) -> Counterfactuals:
+    """Return the nearest changes that would have flipped a decision; the look is recorded."""
+    return counterfactuals(site.ledger, site.where, number, visitor.name)
 
 
 def letter(site: Site, number: bytes, visitor: Visitor, kind: str, language: str) -> bytes:

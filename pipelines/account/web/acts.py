@@ -25,6 +25,20 @@ class Acts:
         found = await self.site.aside(actions.replayed, self.site, number, visitor)
         return shown.page(request, "replay.html", visitor, found=found)
 
+    async def what_if(self, request: Request, decision_id: str) -> Response:
+        """Ask the decision's own model about a changed application."""
+        visitor, sent = await self.gate.sender(request, *actions.READING)
+        number = as_number(decision_id)
+        found, fields = await self.site.aside(actions.filled_in, self.site, number, visitor, sent)
+        return shown.page(request, "what_if.html", visitor, found=found, fields=fields)
+
+    async def counterfactual(self, request: Request, decision_id: str) -> Response:
+        """Show the nearest changes that would have flipped the decision."""
+        visitor, _ = await self.gate.sender(request, *actions.READING)
+        number = as_number(decision_id)
+        found = await self.site.aside(actions.nearest, self.site, number, visitor)
+        return shown.page(request, "counterfactual.html", visitor, found=found)
+
     async def letter(self, request: Request, decision_id: str) -> Response:
         """Give the letter: as a page of its own, or as a file."""
         visitor, fields = await self.gate.sender(request, *actions.WRITING)
@@ -68,6 +82,8 @@ def routes(site: Site) -> APIRouter:
     router, acts = APIRouter(include_in_schema=False), Acts(site)
     for name, act in (
         ("replay", acts.replay),
+        ("what-if", acts.what_if),
+        ("counterfactual", acts.counterfactual),
         ("letter", acts.letter),
         ("contest", acts.contest),
         ("override", acts.override),

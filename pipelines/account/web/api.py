@@ -12,6 +12,7 @@ from fastapi.responses import Response
 
 from pipelines.account.web import actions
 from pipelines.account.web.acts import letter_of
+from pipelines.account.web.forms import text
 from pipelines.account.web.site import Site
 from pipelines.decisions.record import as_number
 from pipelines.decisions.service.describe import PROBLEM
@@ -38,6 +39,12 @@ class Review(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     person: str = ""
 
 
+class Changed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Other values by column; null leaves a field out."""
+
+    changes: dict[str, str | int | float | bool | None]
+
+
 class Api:
     """What each route does."""
 
@@ -56,6 +63,19 @@ class Api:
         found = await self.site.aside(actions.replayed, self.site, number, visitor)
         sealed = {"id": found.id, "entry": found.entry.decode(), "proof": found.proof}
         return answer({**plain(found.receipt), "sealed": sealed})
+
+    async def what_if(self, request: Request, decision_id: str) -> Response:
+        """Answer what the decision's own model says of a changed application."""
+        visitor, number = self.gate.program(request, *actions.READING), as_number(decision_id)
+        sent = asked(await self.gate.json(request), Changed).changes
+        changes = {name: None if each is None else text(each) for name, each in sent.items()}
+        words = (number, visitor, changes)
+        return answer(await self.site.aside(actions.asked_what_if, self.site, *words))
+
+    async def counterfactual(self, request: Request, decision_id: str) -> Response:
+        """Answer the nearest changes that would have flipped the decision."""
+        visitor, number = self.gate.program(request, *actions.READING), as_number(decision_id)
+        return answer(await self.site.aside(actions.nearest, self.site, number, visitor))
 
     async def letter(
         self,
@@ -108,6 +128,12 @@ def routes(site: Site) -> APIRouter:
     router.get(f"{DECISION}/trace", **said("Follow the thread of a decision"))(api.trace)
     router.post(f"{DECISION}/replay", **said("Decide again in the original environment"))(
         api.replay
+    )
+    router.post(f"{DECISION}/what-if", **said("Ask about a changed application", Changed))(
+        api.what_if
+    )
+    router.post(f"{DECISION}/counterfactual", **said("Find the nearest changes that flip it"))(
+        api.counterfactual
     )
     router.get(f"{DECISION}/letter", **said("Write the letter: md, html or pdf"))(api.letter)
     router.post(f"{DECISION}/contest", **said("Take down a statement", Statement))(api.contest)

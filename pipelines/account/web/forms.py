@@ -1,7 +1,6 @@
 """The what-if form, made from the contract: a field for each column that the model reads.
 
-Only what was changed goes on, typed as the contract wants it where that can be done; all else is
-handed on as it is, for the contract's own check to refuse.
+Only what was changed goes on, as the text that was typed: the contract's own check reads it.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from pipelines.account.web.view import label
 from pipelines.contract import Column, Contract
 from pipelines.records import Json
 
@@ -57,16 +55,25 @@ def changes(
     features: Sequence[str],
     values: Mapping[str, Json],
     sent: Mapping[str, str],
-) -> dict[str, Json]:
-    """Return what a sent form changes, by column. Fields that nobody made are left out."""
+) -> dict[str, str | None]:
+    """Return what a sent form changes, by column; None for an emptied field.
+
+    Fields that are no column which the model reads are left out.
+    """
     known = set(features)
     return {
-        column.name: typed(column, sent[PREFIX + column.name].strip())
+        column.name: sent[PREFIX + column.name].strip() or None
         for column in contract.columns
         if column.name in known
         and PREFIX + column.name in sent
         and sent[PREFIX + column.name].strip() != text(values.get(column.name))
     }
+
+
+def label(column: Column) -> str:
+    """Return a column in words, as a label that starts a line."""
+    words = column.words or column.description or column.name
+    return words[:1].upper() + words[1:]
 
 
 def text(value: Json) -> str:
@@ -78,20 +85,6 @@ def text(value: Json) -> str:
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:  # noqa: PLR2004
         return str(int(value))
     return str(value)
-
-
-def typed(column: Column, sent: str) -> Json:
-    """Return what was typed as the column's kind, or as it is where it is none of it."""
-    if not sent:
-        return None
-    if column.kind == "boolean":
-        return {"true": True, "false": False}.get(sent, sent)
-    for kind in {"integer": (int, float), "number": (float,)}.get(column.kind, ()):
-        try:
-            return kind(sent)
-        except ValueError:
-            continue
-    return sent
 
 
 def _field(column: Column, value: str) -> Field:

@@ -49,7 +49,6 @@ def templates() -> Environment:
         "outcomes": view.OUTCOMES,
         "because": view.BECAUSE,
         "thread_picture": lambda knots: Markup(picture.svg(knots)),  # noqa: S704 - it escapes
-        "label": view.label,
         "told": view.told,
         "problem": view.problem,
     }

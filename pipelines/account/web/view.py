@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from pipelines.account.afterwards import Course, follow
 from pipelines.account.trace import Sealed, Thread, check_sealed, trace
+from pipelines.account.web.forms import Field, changes, fields, label
 from pipelines.account.web.gate import Visitor
 from pipelines.account.web.site import Site
-from pipelines.contract import Column, Contract
+from pipelines.contract import Contract
+from pipelines.decisions.decide import BY_MARGIN
 from pipelines.decisions.record import Decision, Recorded
 from pipelines.decisions.records import Concern, Refusal
 from pipelines.errors import ClewError, IntegrityBroken
+from pipelines.records import Candidate, Json
 from pipelines.typed import read_json
 
 OUTCOMES: Final = {
@@ -54,6 +57,7 @@ class Whole:
     course: Course
     contract: Contract | None
     values: Sequence[Value]
+    fields: Sequence[Field]
     thread: Thread | None
     trouble: str
     broken: bool
@@ -61,6 +65,18 @@ class Whole:
     @property
     def made(self) -> Decision:
         return self.recorded.made
+
+    @property
+    def decided_on(self) -> bool:
+        """Whether a model judged an application of somebody."""
+        decided = self.made.decided
+        return decided.subject is not None and decided.outcome != "refuse"
+
+    @property
+    def could_flip(self) -> bool:
+        """Whether another application might have been approved where this one was not."""
+        decided = self.made.decided
+        return decided.outcome != "approve" and decided.because in BY_MARGIN
 
 
 def look(site: Site, number: bytes, visitor: Visitor, request_id: str) -> Whole:
@@ -74,28 +90,52 @@ def look(site: Site, number: bytes, visitor: Visitor, request_id: str) -> Whole:
 
 def whole(site: Site, number: bytes, recorded: Recorded) -> Whole:
     """Return everything about a decision that was looked at."""
-    thread, contract, trouble, broken = None, None, "", False
+    thread, read, trouble, broken = None, None, "", False
     sealed = check_sealed(site.ledger, recorded)
     try:
         thread = trace(site.ledger, site.registry, number, site.state, site.servers())
-        contract = contract_of(site, recorded)
+        read = reading(site, recorded)
     except ClewError as error:
         trouble, broken = error.what, isinstance(error, IntegrityBroken)
+    contract = read.contract if read else None
     return Whole(
         recorded=recorded,
         sealed=sealed,
         course=follow(site.ledger, recorded),
         contract=contract,
         values=values(recorded, contract),
+        fields=read.fields() if read else (),
         thread=thread,
         trouble=trouble,
         broken=broken,
     )
 
 
-def contract_of(site: Site, recorded: Recorded) -> Contract:
-    """Return the contract that a decision was made under."""
-    return read_json(site.version(recorded.made.origin).files.contract, Contract)
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a model reads of an application: contract, columns, and what was received."""
+
+    contract: Contract
+    features: tuple[str, ...]
+    values: Mapping[str, Json]
+
+    def fields(self, asked: Mapping[str, str | None] | None = None) -> Sequence[Field]:
+        """Return the what-if form's fields, filled in with what was received, or asked."""
+        return fields(self.contract, self.features, {**self.values, **(asked or {})})
+
+    def changes(self, sent: Mapping[str, str]) -> dict[str, str | None]:
+        """Return what a sent form changes."""
+        return changes(self.contract, self.features, self.values, sent)
+
+
+def reading(site: Site, recorded: Recorded) -> Reading:
+    """Return what the model of a decision reads."""
+    files = site.version(recorded.made.origin).files
+    return Reading(
+        contract=read_json(files.contract, Contract),
+        features=read_json(files.record, Candidate).features,
+        values=recorded.made.decided.values or {},
+    )
 
 
 def values(recorded: Recorded, contract: Contract | None) -> list[Value]:
@@ -115,12 +155,6 @@ def values(recorded: Recorded, contract: Contract | None) -> list[Value]:
         for each in columns
         if each.name in found
     ]
-
-
-def label(column: Column) -> str:
-    """Return a column in words, as a label that starts a line."""
-    words = column.words or column.description or column.name
-    return words[:1].upper() + words[1:]
 
 
 def told(value: Any) -> str:  # noqa: ANN401 - any JSON value

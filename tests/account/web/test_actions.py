@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +21,7 @@ from tests.account.world import ROOT, World
 from tests.conftest import git
 from tests.decisions import versions
 
+OUTCOMES = re.compile(r'class="outcome (\w+)"')
 SAID = "My income was taken down <wrongly>."
 
 
@@ -162,6 +164,8 @@ def test_programs_contest_and_review(world: World, decided: Recorded) -> None:
     [
         ("GET", "trace", Role.AUDIT),
         ("POST", "replay", Role.AUDIT),
+        ("POST", "what-if", Role.AUDIT),
+        ("POST", "counterfactual", Role.AUDIT),
         ("GET", "letter", Role.READ),
         ("POST", "contest", Role.READ),
         ("POST", "override", Role.DECIDE),
@@ -213,3 +217,56 @@ def test_the_description_names_every_route_for_programs(world: World) -> None:
     body = described["paths"]["/v1/decisions/{decision_id}/override"]["post"]["requestBody"]
     schema = body["content"]["application/json"]["schema"]
     assert {"outcome", "reason"} == set(schema["required"])
+
+
+def test_the_model_is_asked_what_if_by_a_form_of_the_contract(
+    world: World, decided: Recorded
+) -> None:
+    """Changed fields alone go to the model that decided; the answer is shown and not recorded."""
+    browser = sites.local(sites.site(world))
+    browser.see(page_of(decided))
+    before = size(world)
+    form = {"f.income": "400", "f.self": "0", "f.person": "somebody else"}
+    html = browser.fill(f"{page_of(decided)}/what-if", **form)
+    assert "Changed: income, self" in html
+    assert ["decline", "approve"] == OUTCOMES.findall(html)
+    assert ["look"] == kinds(world, before)
+    refused = browser.fill(f"{page_of(decided)}/what-if", **{"f.job": "pirate"})
+    assert "would have been sent back" in refused
+    unknown = browser.fill(f"{page_of(decided)}/what-if", 400, **{"f.person": "x"})
+    assert "nothing to change" in unknown.lower()
+
+
+def test_programs_ask_what_if(world: World, decided: Recorded) -> None:
+    """Numbers and texts are taken alike; a field that there is not is refused."""
+    client = program(world)
+    changes = {"income": 400, "self": "0"}
+    found = ask(client, "POST", decided, "what-if", json={"changes": changes}).json()
+    assert ("decline", "approve") == (found["before"]["outcome"], found["after"]["outcome"])
+    unknown = ask(client, "POST", decided, "what-if", json={"changes": {"incom": 1}})
+    assert 400 == unknown.status_code
+
+
+def test_the_nearest_changes_are_shown_as_they_are_found(world: World, decided: Recorded) -> None:
+    """Page and program give the same changes, or the same word on why there are none."""
+    browser = sites.local(sites.site(world))
+    browser.see(page_of(decided))
+    html = browser.fill(f"{page_of(decided)}/counterfactual")
+    found = ask(program(world), "POST", decided, "counterfactual").json()
+    assert "decline" == found["outcome"]
+    assert found["bound"][1:] in html
+    assert len(found["found"]) == html.count('id="way-')
+
+
+def test_a_decision_is_replayed_by_a_button(world: World, decided: Recorded) -> None:
+    """The receipt says how like, in what it ran, and stands in the log; programs get it whole."""
+    browser = sites.local(sites.site(world))
+    browser.see(page_of(decided))
+    before = size(world)
+    html = browser.fill(f"{page_of(decided)}/replay")
+    assert "Identical, bit by bit" in html
+    assert decided.made.origin.commit in html
+    assert ["replay"] == kinds(world, before)
+    found = ask(program(world), "POST", decided, "replay").json()
+    assert ("identical", decided.id) == (found["result"], found["decision_id"])
+    assert world.ledger.row(size(world) - 1).entry.decode() == found["sealed"]["entry"]
