@@ -211,7 +211,7 @@ def append(ledger: Ledger, draft: Draft) -> str:
     try:
         return ledger.record(draft).id.hex()
     except AlreadyRecorded:
-        raise Changed("somebody else was first", hint="clew contests") from None
+        raise Changed("somebody else was first: look again, then ask again") from None
 
 
 def subject_of(found: Recorded) -> str:

@@ -1,9 +1,10 @@
-"""The commands for auditors: audit bundle."""
+"""The commands for auditors: audit bundle, audit blind."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,8 +14,14 @@ from pipelines.cli.contest import BY
 from pipelines.cli.options import JSON, here, open_ledger
 from pipelines.cli.release import REASON
 from pipelines.errors import BadRequest
+from pipelines.typed import plain
+
+if TYPE_CHECKING:
+    from pipelines.account.sandbox import Kind
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+SANDBOXES = ("bubblewrap", "container", "network", "process")
 
 
 @click.group()
@@ -60,6 +67,38 @@ def bundle(
     answer: dict[str, object] = {"bundle": str(out), "records": made.records}
     answer |= {"erased": made.erased, "entry": made.entry, "check": check}
     voice.record(answer, as_json=as_json)
+
+
+@audit.command()
+@click.option("--data", "source", required=True, type=FILE, help="The auditor's rows, and targets.")
+@click.option("--version", required=True, help="The model version to ask.")
+@click.option("--ask", default="bias,error,calibration", help="Which figures; default: all.")
+@click.option("--out", required=True, type=FOLDER, help="A new folder for report and proof.")
+@click.option("--sandbox", type=click.Choice(SANDBOXES), help="Default: the strictest there is.")
+@BY
+@JSON
+def blind(
+    source: Path,
+    version: str,
+    ask: str,
+    out: Path,
+    sandbox: Kind | None,
+    person: str,
+    as_json: bool,
+) -> None:
+    """Let an auditor's DATA meet a model in a sandbox without network; only figures come out.
+
+    Neither side sees the other's. The report is recorded, and its proof signed by the log's key.
+    """
+    from pipelines.account import blind as account
+
+    place, wanted = here(), account.asked(ask)
+    known = params.read(place.layout.params)
+    registry = wiring.registry(place.state)(known.model_name)
+    wish = account.Wish(source, version, wanted, person, sandbox)
+    with open_ledger(place.state) as ledger:
+        made = account.run(ledger, registry, known.decide, known.audit, wish, out)
+    voice.record(plain(made), as_json=as_json)
 
 
 def _moment(text: str) -> datetime:

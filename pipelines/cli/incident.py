@@ -192,7 +192,9 @@ def redecide(
     from pipelines.decisions.service import settings
 
     if not approve:
-        raise BadRequest("deciding again is for good", expected="--approve", hint="clew incident dry-run")
+        raise BadRequest(
+            "deciding again is for good", expected="--approve", hint="clew incident dry-run"
+        )
     place, number = here(), as_number(incident_id)
     known = params.read(place.layout.params)
     if letters is not None:
