@@ -125,7 +125,9 @@ def _database(connection: Connection[Any], database: str, owner: str) -> None:
     if not _there(connection, "SELECT 1 FROM pg_database WHERE datname = %s", database):
         # Whoever creates a database for a role must be a member of it, on a managed server too.
         connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(role))
-        connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, role))
+        # By bytes: no index depends on the order of letters of one release of the C library.
+        make = sql.SQL("CREATE DATABASE {} OWNER {} ENCODING 'UTF8' LOCALE 'C' TEMPLATE template0")
+        connection.execute(make.format(name, role))
     connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))
     if database == "ledger":
         for each in (files.WRITER, files.ERASER):
