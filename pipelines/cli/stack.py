@@ -34,7 +34,7 @@ def up() -> None:
 def demo(land: Path, candidates: tuple[str, ...], serve: bool) -> None:
     """Run the main job on data that the script LAND brings, through a real Airflow scheduler."""
     from pipelines.stack import demo as play
-    from pipelines.stack import demo_decisions, demo_watch
+    from pipelines.stack import demo_decisions, demo_record, demo_watch
     from pipelines.stack import up as stack
 
     place = here()
@@ -48,13 +48,15 @@ def demo(land: Path, candidates: tuple[str, ...], serve: bool) -> None:
         recorded = demo_decisions.play(place.root, place.state, running.mlflow, voice.note)
         versions = _versions(place, known.model_name)
         again, seen = demo_watch.play(place.root, place.state, running.mlflow, voice.note)
+        shown = demo_record.play(running.pages, Path(str(recorded["decisions"])), voice.note)
         voice.note("")
         voice.result(play.rows(found, versions), as_json=False)
         click.echo("")
         where = play.addresses(running, found, place.state) | recorded | seen
-        voice.record(where | {"retrained": again.run_id}, as_json=False)
+        voice.record(where | {"retrained": again.run_id} | shown, as_json=False)
         if serve:
             voice.note("\nCtrl-C ends it; the state stays. `clew up` starts it again.")
+            demo_record.show(shown.get("replay of it"))
             _until_asked()
 
 

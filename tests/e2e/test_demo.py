@@ -331,3 +331,34 @@ def test_after_an_erasure_a_search_finds_only_what_is_named(played: Played) -> N
     assert (4, True) == (refused.returncode, "people who were erased" in refused.stderr)
     done = json.loads(played.clew("ingest", "--json"))
     assert played.snapshot_of(former) - 1 == done["rows"]
+
+
+def test_it_ends_with_a_declined_applicant_s_page_on_a_real_replay(played: Played) -> None:
+    """The last lines name a decision's page and its replay: identical, recorded, and sealed."""
+    lines = [line.split() for line in played.printed.splitlines()]
+    page, replay = (
+        next(words[-1] for words in lines if words[:2] == start.split())
+        for start in ("declined applicant", "replay of")
+    )
+    assert "replayed: identical" in played.told
+    number, _, receipt = replay.rpartition("/record/decisions/")[2].partition("/replays/")
+    assert page.endswith(f"/record/decisions/{number}")
+    ledger = wiring.ledger(played.state)
+    try:
+        kept = json.loads(ledger.read(bytes.fromhex(receipt)).content)
+        decision = json.loads(ledger.read(bytes.fromhex(number)).content)
+    finally:
+        ledger.close()
+        ledger.store.close()
+    assert ("identical", number) == (kept["result"], kept["decision_id"])
+    assert "decline" == decision["decided"]["outcome"]
+
+
+def test_mlflow_leads_from_a_version_to_its_report_and_to_the_pages(played: Played) -> None:
+    """The description of a version starts with links to its report and to who promoted it."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{played.state.mlflow_database}")
+    first = str(client.get_model_version(MODEL, "1").description).splitlines()[0]
+    assert "/artifacts/reports/checks/index.html)" in first
+    assert "/record/models)" in first

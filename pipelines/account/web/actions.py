@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+import msgspec
+
 from pipelines.account import contest as contesting
 from pipelines.account import explain, replay
 from pipelines.account.afterwards import Contest, Override
 from pipelines.account.case import case_of
 from pipelines.account.counterfactual import Counterfactuals, counterfactuals
-from pipelines.account.replay import Replayed
+from pipelines.account.replay import Receipt, Replayed
 from pipelines.account.trace import Thread, trace
 from pipelines.account.web.forms import Field
 from pipelines.account.web.gate import Visitor
@@ -21,7 +23,8 @@ from pipelines.account.web.site import Site
 from pipelines.account.web.view import reading
 from pipelines.account.what_if import WhatIf, what_if
 from pipelines.decisions.service.api_keys import Role
-from pipelines.errors import BadRequest
+from pipelines.errors import BadRequest, NotThere
+from pipelines.ledger.entry import read_entry
 
 # What each action needs besides the page itself; a review decides about a person.
 READING: Final = (Role.READ, Role.AUDIT)
@@ -55,6 +58,21 @@ def traced(site: Site, number: bytes, visitor: Visitor, request_id: str) -> Thre
 def replayed(site: Site, number: bytes, visitor: Visitor) -> Replayed:
     """Decide again in the original environment; the receipt is recorded."""
     return replay.replay(site.ledger, site.where, number, visitor.name)
+
+
+def receipt(site: Site, number: bytes, entry: bytes, visitor: Visitor, request_id: str) -> Receipt:
+    """Return a recorded replay of a decision; the look is recorded first. Raises NotThere."""
+    site.recorder.look(number, visitor.name, request_id)
+    row = site.ledger.row(site.ledger.find(entry))
+    if read_entry(row.entry)["t"] == replay.REPLAY:
+        content = site.ledger.read(entry).content
+        try:
+            found = msgspec.json.decode(content, type=Receipt)
+        except msgspec.ValidationError:  # a receipt of many names no decision
+            found = None
+        if found is not None and found.decision_id == number.hex():
+            return found
+    raise NotThere("no replay of this decision under this id", where=entry.hex())
 
 
 def asked_what_if(

@@ -19,11 +19,19 @@ class Acts:
         self.site, self.gate = site, site.gate
 
     async def replay(self, request: Request, decision_id: str) -> Response:
-        """Decide again in the original environment and show the receipt."""
+        """Decide again in the original environment, and go to the receipt."""
         visitor, _ = await self.gate.sender(request, *actions.READING)
         number = as_number(decision_id)
         found = await self.site.aside(actions.replayed, self.site, number, visitor)
-        return shown.page(request, "replay.html", visitor, found=found)
+        return RedirectResponse(f"/record/decisions/{number.hex()}/replays/{found.id}", SEE_OTHER)
+
+    async def receipt(self, request: Request, decision_id: str, receipt_id: str) -> Response:
+        """Show a recorded replay."""
+        visitor = self.gate.person(request, *actions.READING)
+        numbers = (as_number(decision_id), as_number(receipt_id))
+        words = (*numbers, visitor, request.state.request_id)
+        found = await self.site.aside(actions.receipt, self.site, *words)
+        return shown.page(request, "replay.html", visitor, receipt=found, id=receipt_id)
 
     async def what_if(self, request: Request, decision_id: str) -> Response:
         """Ask the decision's own model about a changed application."""
@@ -80,6 +88,7 @@ def _back(decision_id: str) -> Response:
 def routes(site: Site) -> APIRouter:
     """Return the routes of the buttons."""
     router, acts = APIRouter(include_in_schema=False), Acts(site)
+    router.get("/record/decisions/{decision_id}/replays/{receipt_id}")(acts.receipt)
     for name, act in (
         ("replay", acts.replay),
         ("what-if", acts.what_if),

@@ -266,7 +266,8 @@ def test_a_decision_is_replayed_by_a_button(world: World, decided: Recorded) -> 
     html = browser.fill(f"{page_of(decided)}/replay")
     assert "Identical, bit by bit" in html
     assert decided.made.origin.commit in html
-    assert ["replay"] == kinds(world, before)
+    assert ["replay", "look"] == kinds(world, before)
+    assert f"{page_of(decided)}/replays/" in browser.see(page_of(decided))
     found = ask(program(world), "POST", decided, "replay").json()
     assert ("identical", decided.id) == (found["result"], found["decision_id"])
     assert world.ledger.row(size(world) - 1).entry.decode() == found["sealed"]["entry"]
