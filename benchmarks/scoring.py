@@ -1,4 +1,4 @@
-"""Measure deciding in process against scikit-learn's own pipeline on a one-row frame.
+"""Measure deciding in process, and a recorded batch, against scikit-learn's own pipeline.
 
     python -m benchmarks.scoring [--rounds 15]
 
@@ -7,6 +7,11 @@ pipeline on a frame that is already made, one row at a time; making the frame ou
 application is not counted against it. Floor and plan alternate over the same rows, and a ratio is
 the median over the rounds, with the quartiles. `decide` is everything that happens to one
 application: reading and checking its bytes, scoring, and the reasons where it is declined.
+
+The batch is every row of the data, in blocks of 1,000: decided, with reasons, encrypted under a
+data key of each person, sealed and durable, and read back as a line of output. Its floor is one
+`predict_proba` over a frame that is already made, and a bare durable insert of the same bytes,
+1,000 rows a transaction. Every person is new to the ledger.
 """
 
 from __future__ import annotations
@@ -14,6 +19,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import os
 import shutil
 import statistics
 import subprocess
@@ -22,11 +28,22 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
+import pandas as pd
+from sklearn.pipeline import Pipeline
+
+from benchmarks.ledger import bare_sqlite
 from pipelines import params, wiring
 from pipelines.contract import Contract
+from pipelines.decisions import batch
 from pipelines.decisions.admit import compile_admission
+from pipelines.decisions.decide import Holdout
+from pipelines.decisions.load import LoadedModel, Standing
 from pipelines.decisions.reasons import reasons
+from pipelines.decisions.record import DECISION, Call, Origin, Recorder
+from pipelines.decisions.records import ModelName
 from pipelines.layout import Layout, State
 from pipelines.model import parts, proof, reference, score, train
 from pipelines.model.contributions import Explainer
@@ -35,10 +52,12 @@ from pipelines.model.rows import rows
 from pipelines.params import Recipe
 from pipelines.records import Split
 from pipelines.typed import plain, read_json
+from tests.ledger.places import SqlitePlace
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS = ("ingest", "validate", "snapshot", "split")
 FLOOR_ROWS = 20
+BATCH_ROUNDS = 7
 BOOSTED = Recipe(
     estimator="hist_gradient_boosting",
     hyperparameters={"max_iter": 100, "max_leaf_nodes": 15},
@@ -78,7 +97,8 @@ def figures(recipe: Recipe, layout: Layout, rounds: int) -> dict[str, object]:
     admission = compile_admission(contract, trained.features, plan.texts, settings.max_bytes)
     explainer = Explainer(plan, compared, trained.features)
     told = reasons(explainer, contract, settings.max_reasons)
-    applicants = list(rows(frames[1], list(admission.fields)))
+    fields = list(admission.fields)
+    applicants = list(rows(frames[1], fields))
     sent = [json.dumps(plain(row)).encode() for row in applicants]
     model, margin = trained.model, plan.margin
     prepared = score.prepare(model.named_steps[score.COLUMNS], frames[1])
@@ -94,16 +114,99 @@ def figures(recipe: Recipe, layout: Layout, rounds: int) -> dict[str, object]:
 
     def everything() -> None:
         for data in sent:
-            values = admission.admit(data).values
+            values = admission.admit(data).values  # noqa: PD011 - no data frame
             if margin(values) < trained.threshold:
                 told.of(values, "decline")
 
+    name = ModelName(
+        model_name="bench", version="1", candidate_id="", model_sha256="a" * 64, scorer="plan"
+    )
+    loaded = LoadedModel(
+        name=name,
+        record=cast("Any", None),
+        candidate=cast("Any", SimpleNamespace(reference_sha256=None)),
+        contract=contract,
+        contract_sha256=contract.sha256,
+        model=model,
+        plan=plan,
+        admission=admission,
+        reasons=told,
+        threshold=trained.threshold,
+        decline_below=trained.threshold,
+        approve_from=trained.threshold,
+    )
+    everyone = score.prepare(model.named_steps[score.COLUMNS], pd.concat(frames))
+    whole = [json.dumps(plain(row)).encode() for frame in frames for row in rows(frame, fields)]
     return {
+        "recorded batch beside predict_proba and a bare insert": batched(
+            loaded, model, everyone, whole
+        ),
         "rows compared": record.rows,
         "edge cases compared": record.edge_cases,
         "rows with a differing bit": record.differing,
         "plan beside predict_proba": paired(floor, by_plan, (FLOOR_ROWS, len(applicants)), rounds),
         "decide beside predict_proba": paired(floor, everything, (FLOOR_ROWS, len(sent)), rounds),
+    }
+
+
+def batched(
+    loaded: LoadedModel, model: Pipeline, everyone: pd.DataFrame, sent: Sequence[bytes]
+) -> dict[str, float]:
+    """Return how fast a recorded batch is beside its floor, and both times a row in us."""
+    names = ("version", "files_sha256", "model_sha256", "commit", "environment_id", "snapshot_id")
+    more = ("policy", "policy_sha256", "promotion_id")
+    origin = Origin(**dict.fromkeys((*names, *more), "a" * 64))
+    call = Call(caller="bench", purpose=DECISION, request_id="r", notice="ask a person")
+    numbered = list(enumerate(sent, start=1))
+    blocks = [numbered[at : at + batch.ROWS] for at in range(0, len(numbered), batch.ROWS)]
+
+    def ours(folder: Path) -> int:
+        place = SqlitePlace(folder)
+        recorder = Recorder(place.ledger())
+        job = batch.Batch(
+            folder, folder.name, Standing(loaded), origin, call, Holdout(), lambda: None
+        )
+        start = time.perf_counter()
+        for block in blocks:
+            found = batch.block(recorder, job, block)
+            [batch.line(number, each) for (number, _), each in zip(block, found, strict=True)]
+        took.append(time.perf_counter() - start)
+        kept = recorder.ledger.store.parts(0, len(sent))
+        size = sum(len(part.ciphertext) for _, _, part in kept) // len(sent)
+        place.close()
+        return size
+
+    took: list[float] = []
+    ratios: list[float] = []
+    floors: list[float] = []
+    with tempfile.TemporaryDirectory(dir=".", prefix=".bench") as home:
+        size = 0
+        for number in range(BATCH_ROUNDS):
+            folder = Path(home, str(number)).absolute()
+            folder.mkdir()
+            size = size or ours(Path(folder))
+            bare = bare_sqlite(folder / "bare.db", os.urandom(size))
+            inserts = [bare(1, len(block)) for block in blocks]
+
+            def floor(inserts: Sequence[Work] = inserts) -> None:
+                model.predict_proba(everyone)
+                for insert in inserts:
+                    insert()
+
+            fresh = Path(home, f"fresh{number}").absolute()
+            fresh.mkdir()
+            before = timed(floor)
+            ours(fresh)
+            floors.append((before + timed(floor)) / 2)
+            ratios.append(floors[-1] / took[-1])
+    low, median, high = statistics.quantiles(ratios, n=4)
+    return {
+        "ratio": round(median, 2),
+        "from": round(low, 2),
+        "to": round(high, 2),
+        "bytes a record": size,
+        "floor us": round(statistics.median(floors) / len(sent) * 1e6, 1),
+        "us": round(statistics.median(took) / len(sent) * 1e6, 1),
     }
 
 

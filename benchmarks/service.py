@@ -5,8 +5,10 @@
 The state folder has a champion and the checkout is the one it was trained from; its ledger is
 copied away and nothing is written to it. Each row of the file is one application as JSON. The
 three servers are started one after the other and asked in turns, so that a busy machine is as busy
-for each. Ours decides, gives reasons where it declines, records, seals and syncs every answer
-before it gives it out; the others record nothing. The client is one process of this machine.
+for each; a ratio is the median over the rounds, with the extremes. Beside the clock stands what a
+request costs the server in CPU, which tells more where other work takes the cores away. Ours
+decides, gives reasons where it declines, records, seals and syncs every answer before it gives it
+out; the others record nothing. The client is one process of this machine.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +44,9 @@ app = FastAPI()
 async def decide(body: dict):
     return {"decision": "approve"}
 """
+OURS, FLOORS = "clew serve", ("constant", "mlflow models serve")
 READY_SECONDS = 120
+SESSION, USED = 3, slice(11, 13)  # of /proc/PID/stat, after the name
 
 
 def free_port() -> int:
@@ -54,7 +58,7 @@ def free_port() -> int:
 
 @contextmanager
 def running(command: list[str], port: int, ping: str, **environment: str) -> Iterator[int]:
-    """Run a server until the block ends; wait for it to answer first."""
+    """Run a server until the block ends; wait for it to answer first. Yields its session."""
     path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"
     process = subprocess.Popen(
         command,
@@ -69,7 +73,7 @@ def running(command: list[str], port: int, ping: str, **environment: str) -> Ite
             if process.poll() is not None or time.monotonic() > end:
                 raise SystemExit(f"did not start: {' '.join(command)}")
             time.sleep(0.2)
-        yield port
+        yield process.pid
     finally:
         os.killpg(process.pid, 15)
         process.wait(30)
@@ -142,24 +146,47 @@ def save_for_mlflow(files: VersionFiles, folder: Path) -> tuple[str, ...]:
     return candidate.features
 
 
+def cpu(session: int) -> float:
+    """Return the seconds of CPU that the processes of a session have used."""
+    ticks = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            words = stat.read_text().rpartition(")")[2].split()
+            if int(words[SESSION]) == session:
+                ticks += sum(int(word) for word in words[USED])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def measure(
-    servers: dict[str, tuple[int, list[bytes]]], rounds: int, seconds: float
+    servers: dict[str, tuple[int, int, list[bytes]]], rounds: int, seconds: float
 ) -> dict[str, Any]:
     """Ask the servers in turns; return requests a second at 16 clients and p99 at one, in ms."""
     rates: dict[str, list[float]] = {name: [] for name in servers}
+    costs: dict[str, list[float]] = {name: [] for name in servers}
     alone: dict[str, list[float]] = {name: [] for name in servers}
     for _ in range(rounds):
-        for name, (port, requests) in servers.items():
-            rates[name].append(len(asyncio.run(load(port, requests, 16, seconds))) / seconds)
+        for name, (port, session, requests) in servers.items():
+            before = cpu(session)
+            count = len(asyncio.run(load(port, requests, 16, seconds)))
+            costs[name].append((cpu(session) - before) / count)
+            rates[name].append(count / seconds)
             alone[name] += asyncio.run(load(port, requests, 1, seconds))
-    return {
+    found: dict[str, Any] = {
         name: {
             "requests/s at 16": round(statistics.median(rates[name])),
+            "ms of CPU a request at 16": round(1000 * statistics.median(costs[name]), 3),
             "p50 ms at 1": round(1000 * statistics.median(alone[name]), 2),
             "p99 ms at 1": round(1000 * statistics.quantiles(alone[name], n=100)[98], 2),
         }
         for name in servers
     }
+    for name in FLOORS:
+        each = sorted(ours / floor for ours, floor in zip(rates[OURS], rates[name], strict=True))
+        low, median, high = each[0], statistics.median(each), each[-1]
+        found[f"{OURS} / {name}"] = [round(ratio, 2) for ratio in (low, median, high)]
+        by_cpu = statistics.median(costs[name]) / statistics.median(costs[OURS])
+        found[f"{OURS} / {name}, by CPU"] = round(by_cpu, 2)
+    return found
 
 
 def main() -> None:
@@ -184,12 +211,16 @@ def main() -> None:
         ports = [free_port() for _ in range(3)]
         begin = servers.enter_context
         uvicorn = ("-m", "uvicorn", "--app-dir", str(folder), "constant:app", "--no-access-log")
-        begin(running(python(*uvicorn, *listen, str(ports[0])), ports[0], "/openapi.json"))
+        sessions = [
+            begin(running(python(*uvicorn, *listen, str(ports[0])), ports[0], "/openapi.json"))
+        ]
         serve = ("-P", "-m", "pipelines.cli", "serve", "--port", str(ports[1]))
-        begin(running(python(*serve), ports[1], "/v1/health", CLEW_HOME=str(home.home)))
+        sessions.append(
+            begin(running(python(*serve), ports[1], "/v1/health", CLEW_HOME=str(home.home)))
+        )
         mlflow = ("-m", "mlflow", "models", "serve", "--env-manager", "local", "-m")
         words = (*mlflow, str(folder / "model"), *listen, str(ports[2]))
-        begin(running(python(*words), ports[2], "/ping"))
+        sessions.append(begin(running(python(*words), ports[2], "/ping")))
         rows = [json.loads(line) for line in lines]
         split = [
             {"columns": list(features), "data": [[row.get(name) for name in features]]}
@@ -197,18 +228,12 @@ def main() -> None:
         ]
         bodies = [json.dumps({"dataframe_split": each}).encode() for each in split]
         ours = [http("/v1/decisions", line) for line in lines]
-        found = measure(
-            {
-                "constant": (ports[0], ours),
-                "clew serve": (ports[1], ours),
-                "mlflow models serve": (ports[2], [http("/invocations", each) for each in bodies]),
-            },
-            chosen.rounds,
-            chosen.seconds,
+        theirs = [http("/invocations", each) for each in bodies]
+        asked = zip(
+            (FLOORS[0], OURS, FLOORS[1]), ports, sessions, (ours, ours, theirs), strict=True
         )
-    mine = found["clew serve"]["requests/s at 16"]
-    for name in ("constant", "mlflow models serve"):
-        found[f"clew serve / {name}"] = round(mine / found[name]["requests/s at 16"], 2)
+        servers_of = {name: (port, session, sent) for name, port, session, sent in asked}
+        found = measure(servers_of, chosen.rounds, chosen.seconds)
     print(json.dumps(found, indent=1))
 
 
