@@ -82,19 +82,20 @@ def _ordered(cells: Iterable[Cell]) -> tuple[Cell, ...]:
 
 @dataclass
 class GroupCoder:
-    """Tells every row's group of each attribute as a number; `names` are the groups by number."""
+    """Tells every row's group of each attribute as a number.
+
+    `names` are the groups by number; the attributes come in its order.
+    """
 
     contract: Contract
     names: Mapping[str, tuple[str, ...]]
 
     def __post_init__(self) -> None:
-        self._parts = {
-            attribute: _only(self.contract, attribute) for attribute in self.contract.attributes
-        }
+        self._parts = {attribute: _only(self.contract, attribute) for attribute in self.names}
 
     def codes(self, table: pa.Table | pa.RecordBatch) -> list[Codes]:
         """Return, an attribute after the other, each row's group."""
-        return [self._attribute(name, table) for name in self.contract.attributes]
+        return [self._attribute(name, table) for name in self.names]
 
     def _attribute(self, attribute: str, table: pa.Table | pa.RecordBatch) -> Codes:
         """Ask the contract once for each different combination of values, not for each row."""
@@ -120,9 +121,12 @@ class GroupCoder:
 
 
 def known_groups(found: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
-    """Return the names by number of each attribute's groups, with those that always may come."""
+    """Return the names by number of each attribute's groups, with those that always may come.
+
+    Attributes are sorted, as they are in a record that was written and read again.
+    """
     always = {UNKNOWN, SEVERAL, NEW}
-    return {name: tuple(sorted(set(each) | always)) for name, each in found.items()}
+    return {name: tuple(sorted(set(each) | always)) for name, each in sorted(found.items())}
 
 
 @dataclass

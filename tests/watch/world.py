@@ -22,8 +22,9 @@ from pipelines.ledger.log import Ledger
 from pipelines.params import DecideParams, WatchParams
 from pipelines.params import read as read_params
 from pipelines.release import policy, promote
-from pipelines.watch import run, window
+from pipelines.watch import reading, run, window
 from pipelines.watch.findings import Finding, WatchReport
+from pipelines.watch.profile import WindowProfile
 from pipelines.watch.run import Question, Watching
 from tests.ledger.places import SqlitePlace
 from tests.release import cases
@@ -46,24 +47,36 @@ def at(day: int, month: int = 10) -> int:
     return int(dt.datetime(2026, month, day, 12, tzinfo=dt.UTC).timestamp() * 1000)
 
 
-@dataclass
-class World:
-    """One champion, its registry and a ledger in a folder."""
+@dataclass(frozen=True)
+class Crowned:
+    """A champion: the bench it was made on, its model, and what it is watched against."""
 
     bench: Bench
+    model: LoadedModel
+    watching: Watching
+
+
+def crown(bench: Bench, folder: Path) -> Crowned:
+    """Register, approve and promote the bench's candidate."""
+    version = bench.registered()
+    who = {"person": "Ada", "reason": "better", "approval": bench.approved(version).id}
+    promote.run(bench.context, version=version.version, **who)
+    model = fetch(bench.registry, version, DecideParams())
+    return Crowned(bench, model, run.in_force(bench.registry, DecideParams(), folder / "tmp"))
+
+
+@dataclass
+class World:
+    """One champion, and a ledger in a folder."""
+
+    crowned: Crowned
     place: SqlitePlace
     folder: Path
 
     def __post_init__(self) -> None:
         self.ledger: Ledger = self.place.ledger()
-        version = self.bench.registered()
-        given = self.bench.approved(version).id
-        who = {"person": "Ada", "reason": "better", "approval": given}
-        promote.run(self.bench.context, version=version.version, **who)
-        self.model: LoadedModel = fetch(self.bench.registry, version, DecideParams())
-        self.watching: Watching = run.in_force(
-            self.bench.registry, DecideParams(), self.folder / "tmp"
-        )
+        self.bench, self.model = self.crowned.bench, self.crowned.model
+        self.watching = self.crowned.watching
         self.files = Watched(self.folder / "watch")
 
     @property
@@ -94,11 +107,17 @@ class World:
 
     def question(self, name: str = OCTOBER, **limits: Any) -> Question:
         """Ask about a window under changed limits."""
+        limits = {"bootstrap_samples": 100} | limits
         known = self.bench.context.layout
         params = read_params(known.params)
         changed = msgspec.structs.replace(params, watch=WatchParams(**limits))
         pack = policy.read(known, cases.PACK)
         return Question(self.watching, window.parse(name), changed, pack)
+
+    def profile(self, name: str = OCTOBER) -> WindowProfile:
+        """Profile a window."""
+        tally, asked = self.watching.tally(), window.parse(name)
+        return reading.read(self.ledger, asked, tally, {}, reading.Sample(1)).profile
 
     def watch(self, name: str = OCTOBER, **limits: Any) -> WatchReport:
         """Watch a window."""
