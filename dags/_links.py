@@ -1,7 +1,7 @@
-"""Links from task pages to MLflow: the candidate's run, and each check's report among its files.
+"""Links from task pages: to MLflow's run and reports, and to the record's pages.
 
-They are there once the candidate is registered; an MLflow that does not answer costs a link and
-never a task.
+Those to MLflow are there once the candidate is registered; an MLflow that does not answer costs a
+link and never a task.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from airflow.sdk.types import TaskInstanceKey
 
 SERVER_VARIABLE = "MLFLOW_TRACKING_URI"
+PAGES_VARIABLE = "CLEW_PAGES_URL"
 RUN_TAG = "clew.run_id"
 PAGE = "mlflow_page"
 SECONDS = 10
@@ -45,6 +46,36 @@ class Report(BaseOperatorLink):
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """Return the address of the task's report; empty before the candidate is registered."""
         return artifact(_page(ti_key), getattr(operator, "report", ""))
+
+
+class Decisions(BaseOperatorLink):
+    """The record's pages: search for the decisions that were made."""
+
+    name = "Decisions"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002
+        """Return the address of the pages; empty where none run."""
+        return record_page("")
+
+
+class Watch(BaseOperatorLink):
+    """The record's page of what the watch found."""
+
+    name = "Findings over windows"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002
+        """Return the address of the page; empty where none runs."""
+        return record_page("watch")
+
+
+class History(BaseOperatorLink):
+    """The record's page of who made which version decide, and when."""
+
+    name = "Model history"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002
+        """Return the address of the page; empty where none runs."""
+        return record_page("models")
 
 
 class Register(ClewTask):
@@ -73,6 +104,12 @@ class Register(ClewTask):
                 run_id=ti.run_id,
             )
         return answer
+
+
+def record_page(name: str) -> str:
+    """Return the address of one of the record's pages; empty where they do not run."""
+    pages = os.environ.get(PAGES_VARIABLE, "").rstrip("/")
+    return f"{pages}/record/{name}" if pages else ""
 
 
 def artifact(page: str, path: str) -> str:

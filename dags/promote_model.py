@@ -15,6 +15,7 @@ from typing import Any
 from _approval import ask
 from _assets import CANDIDATE, CHAMPION, Publish, triggering
 from _forms import approvers, text
+from _links import History
 from _step_task import DEFAULTS, NO_RETRY, ClewTask, answered
 from airflow.sdk import DAG, TriggerRule, task
 from airflow.sdk.exceptions import AirflowFailException
@@ -88,6 +89,7 @@ with DAG(
         ],
         trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,
     )
+    promote.operator_extra_links = (History(),)
     publish = Publish(
         task_id="publish",
         asset=CHAMPION,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from _assets import DECISIONS, Publish
 from _forms import text
+from _links import Decisions
 from _step_task import DEFAULTS, ClewTask, answered
 from airflow.sdk import DAG, Param
 
@@ -57,6 +58,7 @@ with DAG(
             "{{ '--challenger=' ~ params.challenger if params.challenger else '' }}",
         ],
     )
+    score.operator_extra_links = (Decisions(),)
     publish = Publish(
         task_id="publish",
         asset=DECISIONS,

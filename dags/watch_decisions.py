@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from _assets import RETRAIN_WANTED, Publish
 from _forms import params, text
+from _links import Watch
 from _step_task import DEFAULTS, ClewTask, answered
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, CronTriggerTimetable, TriggerRule
@@ -49,6 +50,7 @@ with DAG(
         trigger_rule=TriggerRule.ALL_DONE,
     )
     report = ClewTask(task_id="report", words=["watch-report", *OF])
+    report.operator_extra_links = (Watch(),)
     stop = ClewTask(
         task_id="stop",
         words=["watch-stop", *OF],

@@ -17,6 +17,7 @@ DAGS = {"prepare_data", "train_model", "promote_model"} | {
     "erase_subject",
     "stop_decisions",
     "watch_decisions",
+    "audit_ledger",
 }
 
 
@@ -80,6 +81,21 @@ def test_each_check_is_a_task(dags: dict[str, Any]) -> None:
     assert {f"check.{path.stem}" for path in files} == found
     assert all(["Report"] == tasks[name]["links"] for name in (*found, "gate"))
     assert ["MLflow run"] == tasks["register"]["links"]
+
+
+def test_dags_link_to_the_pages_of_the_record(dags: dict[str, Any]) -> None:
+    """Promotion leads to the history, the watch to its findings, a batch to its decisions."""
+    linked = {
+        (name, task): each["links"]
+        for name, dag in dags["dags"].items()
+        for task, each in dag["tasks"].items()
+        if name != "train_model" and each["links"]
+    }
+    assert {
+        ("promote_model", "promote"): ["Model history"],
+        ("watch_decisions", "report"): ["Findings over windows"],
+        ("score_batch", "score"): ["Decisions"],
+    } == linked
 
 
 def test_one_leaf_waits_for_every_check(dags: dict[str, Any]) -> None:
