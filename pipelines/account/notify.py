@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from pipelines.account import explain
+from pipelines.account.again import Where
 from pipelines.account.case import case_of
-from pipelines.account.original import Opened
+from pipelines.account.would_change import would_change
 from pipelines.decisions.record import Recorder
-from pipelines.layout import Layout, State
+from pipelines.layout import Layout
 from pipelines.ledger.log import Ledger
 from pipelines.params import LetterParams
 from pipelines.release import policy
@@ -22,8 +23,7 @@ class Office:
     """What letters are written from."""
 
     ledger: Ledger
-    opened: Opened
-    state: State
+    where: Where
     layout: Layout
     settings: LetterParams
 
@@ -37,9 +37,11 @@ def run(
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     recorder, packs = Recorder(office.ledger), partial(policy.read, office.layout)
+    where = office.where
     for number in ids:
         course = explain.looked(recorder, bytes.fromhex(number), person)
-        case = case_of(course, office.ledger, office.opened, office.state, packs)
+        case = case_of(course, office.ledger, where.registry, where.state, packs)
+        case = replace(case, changes=would_change(where, course))
         made = explain.run(case, office.settings, language, kind)
         (folder / f"{number}.{kind}").write_bytes(made)
     return len(ids)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -27,7 +28,9 @@ def explain(decision_id: str, kind: str, language: str, out: Path | None, person
     It holds the person's own data, so that it was written, and by whom, is recorded first.
     """
     from pipelines.account import explain as account
+    from pipelines.account.again import Where
     from pipelines.account.case import case_of
+    from pipelines.account.would_change import would_change
     from pipelines.decisions.record import Recorder, as_number
     from pipelines.release import policy
 
@@ -41,7 +44,8 @@ def explain(decision_id: str, kind: str, language: str, out: Path | None, person
     with open_ledger(place.state) as ledger:
         course = account.looked(Recorder(ledger), number, person)
         case = case_of(course, ledger, opened, place.state, packs)
-    made = account.run(case, known.letter, language, kind)
+        changes = would_change(Where(place.state, place.root, opened), course)
+    made = account.run(replace(case, changes=changes), known.letter, language, kind)
     if out is None:
         sys.stdout.write(made.decode())
         return

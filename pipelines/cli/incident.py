@@ -188,6 +188,7 @@ def redecide(
     """
     from pipelines.account import explain, notify
     from pipelines.account import redecide as account
+    from pipelines.account.again import Where
     from pipelines.decisions.record import as_number
     from pipelines.decisions.service import settings
 
@@ -205,7 +206,8 @@ def redecide(
         written = 0
         if letters is not None:
             opened = partial(wiring.registry(place.state), known.model_name)
-            office = notify.Office(ledger, opened, place.state, place.layout, known.letter)
+            where = Where(place.state, place.root, opened)
+            office = notify.Office(ledger, where, place.layout, known.letter)
             written = notify.run(office, tally.changed, letters, kind, language, person)
     voice.record(tally.told() | {"letters": written}, as_json=as_json)
 

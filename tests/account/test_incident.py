@@ -20,6 +20,7 @@ from pipelines.account import (
     rollback,
 )
 from pipelines.account.afterwards import Redecision
+from pipelines.account.again import Where
 from pipelines.account.incident import Dossier
 from pipelines.account.letter_text import page
 from pipelines.decisions import rights
@@ -298,9 +299,8 @@ def test_everybody_whose_decision_changed_gets_a_letter(trouble: Trouble, tmp_pa
     number = bytes.fromhex(found.id)
     redecide.dry_run(trouble.ledger, number, trouble.loaded.model, "Ada", "see")
     tally, folder = trouble.again(found.id), tmp_path / "letters"
-    office = notify.Office(
-        trouble.ledger, trouble.world.bench.opened, trouble.world.state, Layout(ROOT), LENDER
-    )
+    where = Where(trouble.world.state, ROOT, trouble.world.bench.opened)
+    office = notify.Office(trouble.ledger, where, Layout(ROOT), LENDER)
     assert len(tally.changed) == notify.run(office, tally.changed, folder, "html", "en", "Grace")
     assert sorted(tally.changed) == sorted(path.stem for path in folder.iterdir())
     for each in folder.iterdir():
