@@ -251,6 +251,7 @@ class Schedules(Section, frozen=True):
     prepare_data: str
     train_model: str
     watch_decisions: str = "0 5 1 * *"
+    audit_ledger: str = "0 3 * * *"
 
 
 class Params(Section, frozen=True):

@@ -13,6 +13,7 @@ from pipelines.cli import voice
 from pipelines.cli.options import here, open_ledger
 from pipelines.cli.release import PERSON
 from pipelines.errors import ClewError, Erased, IntegrityBroken, NotThere, Unavailable
+from pipelines.layout import State
 
 if TYPE_CHECKING:
     from pipelines.ledger.log import Ledger
@@ -35,15 +36,22 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 def verify(bundle: Path | None, policy: Path | None, known: tuple[Path, ...]) -> None:
     """Verify the whole log, or one BUNDLE, with the one-file verifier. Exit 5 when tampered."""
     from pipelines.ledger import verify as verifier
-    from pipelines.ledger.bundle import copy_log
 
     state = here().state
     trusted = policy or state.ledger_policy
     if bundle is not None:
-        _tell(verifier.verify(bundle, trusted, known))
+        click.echo(f"fine: {_fine(verifier.verify(bundle, trusted, known))}")
         return
     if not trusted.exists():
         raise NotThere("no ledger here", where=str(state.ledger), hint="clew serve")
+    click.echo(f"fine: {whole_log(state, trusted, known)}")
+
+
+def whole_log(state: State, trusted: Path, known: tuple[Path, ...] = ()) -> str:
+    """Verify a copy of the whole log and return what was found, or raise it."""
+    from pipelines.ledger import verify as verifier
+    from pipelines.ledger.bundle import copy_log
+
     with TemporaryDirectory() as folder:
         copy = Path(folder) / "log.db"
         store = wiring.ledger_store(state)
@@ -51,15 +59,15 @@ def verify(bundle: Path | None, policy: Path | None, known: tuple[Path, ...]) ->
             copy_log(store, copy)
         finally:
             store.close()
-        _tell(verifier.verify(copy, trusted, known, state.data_keys))
+        return _fine(verifier.verify(copy, trusted, known, state.data_keys))
 
 
-def _tell(found: tuple[int, str]) -> None:
-    """Print what the verifier found, or raise it."""
+def _fine(found: tuple[int, str]) -> str:
+    """Return what the verifier says, or raise what it found."""
     code, text = found
     if code in FOUND:
         raise FOUND[code](text)
-    click.echo(f"fine: {text}")
+    return text
 
 
 @click.command()

@@ -77,6 +77,17 @@ def watch(answers: dict[str, Any], **conf: object) -> dict[str, Any]:
     return {"dag": "watch_decisions", "conf": conf, "answers": answers}
 
 
+AUDITED = {
+    "audit-verify": {"answer": {"verified": "200 entries"}},
+    "audit-replay": {"answer": {"replayed": 50, "differs": 0}},
+}
+
+
+def audit(answers: dict[str, Any], **conf: object) -> dict[str, Any]:
+    """Return an audit of the ledger."""
+    return {"dag": "audit_ledger", "conf": conf, "answers": answers}
+
+
 # In this order: what was announced before counts.
 SCENARIOS: dict[str, dict[str, Any]] = {
     "no snapshot yet": {"dag": "train_model", "conf": {}},
@@ -117,6 +128,10 @@ SCENARIOS: dict[str, dict[str, Any]] = {
         "conf": {"reference": REFERENCE},
         "answers": {"erase-plan": {"answer": {"skipped": "closed before"}}},
     },
+    "a whole ledger": audit(AUDITED, sample=50),
+    "no ledger": audit({"audit-verify": {"answer": {"skipped": "nothing is recorded yet"}}}),
+    "a decision that differs": audit(AUDITED | {"audit-replay": {"exit": 5}}),
+    "a log that was tampered with": audit(AUDITED | {"audit-verify": {"exit": 5}}),
     "a quiet window": watch(QUIET),
     "an alarming window": watch(ALARMED, window="2026-10"),
     "the same window again": watch(ALARMED, window="2026-10"),
