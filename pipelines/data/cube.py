@@ -100,7 +100,7 @@ class GroupCoder:
     def _attribute(self, attribute: str, table: pa.Table | pa.RecordBatch) -> Codes:
         """Ask the contract once for each different combination of values, not for each row."""
         part = self._parts[attribute]
-        distinct = [_distinct(_array(table, each.name), each) for each in part.columns]
+        distinct = [_distinct(_array(table, each), each) for each in part.columns]
         sizes = [len(values) for _, values in distinct]
         joined = reduce(
             lambda left, pair: left * pair[1] + pair[0],
@@ -200,8 +200,11 @@ def _only(contract: Contract, attribute: str) -> Contract:
     return msgspec.structs.replace(contract, columns=tuple(kept))
 
 
-def _array(table: pa.Table | pa.RecordBatch, name: str) -> pa.Array:
-    found = table.column(name)
+def _array(table: pa.Table | pa.RecordBatch, column: Column) -> pa.Array:
+    """Return a column; one that is not there has no values, and its people no known group."""
+    if column.name not in table.schema.names:
+        return pa.nulls(table.num_rows, cast.TYPES[column.kind])
+    found = table.column(column.name)
     return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
 
 

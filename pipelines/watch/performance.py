@@ -179,10 +179,12 @@ def estimate(scored: Scored, baseline: Baseline, limits: WatchParams) -> Estimat
         labels = rng.binomial(people, chance)
         drawn.append(_expected(people, approved, labels / np.maximum(people, 1)))
     tail = (1.0 - limits.confidence) / 2.0
-    return {
-        name: [value, *np.nanquantile([each[name] for each in drawn], [tail, 1.0 - tail])]
-        for name, value in point.items()
-    }
+    found: Estimates = {}
+    for name, value in point.items():
+        defined = [each[name] for each in drawn if not math.isnan(each[name])]
+        ends = np.quantile(defined, [tail, 1.0 - tail]) if defined else [math.nan] * 2
+        found[name] = [value, *map(float, ends)]
+    return found
 
 
 def _expected(people: Counts, approved: Counts, chance: Floats) -> dict[str, float]:

@@ -214,11 +214,12 @@ def of_parquet(
 def _batches(
     path: Path, counted: WindowTally, columns: Sequence[str] | None
 ) -> Iterator[pa.RecordBatch]:
-    texts = [each.name for each in counted.contract.columns if each.kind == "string"]
-    file = pq.ParquetFile(path, read_dictionary=[*texts, DECISION])
+    texts = {each.name for each in counted.contract.columns if each.kind == "string"} | {DECISION}
+    there = pq.read_schema(path).names
+    file = pq.ParquetFile(path, read_dictionary=[name for name in there if name in texts])
     wanted = {each.name for each in _asked(counted.contract, counted.baseline)}
     wanted |= {DECISION, LOG_ODDS, LABEL}
-    names = [n for n in file.schema_arrow.names if n in (wanted if columns is None else columns)]
+    names = [n for n in there if n in (wanted if columns is None else columns)]
     yield from file.iter_batches(sketch.BLOCK, columns=names)
 
 

@@ -123,3 +123,11 @@ def test_so_many_attributes_that_no_array_holds_them_are_counted_too() -> None:
     assert [(("x",) * 14, 1), (("z",) * 14, 2)] == [
         (cell.groups, cell.count) for cell in tally.cube().cells
     ]
+
+
+def test_a_protected_column_that_is_gone_leaves_people_of_unknown_group() -> None:
+    """Without the columns of an attribute everybody is counted, and nobody's group is known."""
+    people = table([(1, 0, "f", 20.0, 0, 0, 0.5)]).drop_columns(["one", "two"])
+    codes = GroupCoder(CONTRACT, NAMES).codes(people)
+    named = [names[int(code[0])] for names, code in zip(NAMES.values(), codes, strict=True)]
+    assert ["young", "unknown", "f"] == named

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import reduce
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.data import sketch
-from pipelines.data.sketch import Axis, Categories, CategoryAxis, NumberAxis, Numbers, Sketch
+from pipelines.data.sketch import Categories, CategoryAxis, NumberAxis, Numbers, Sketch
 from pipelines.errors import BadRequest
 
 AXIS = NumberAxis(edges=(-1.0, 0.0, 2.5, 10.0), centre=1.5, exponent=-9)
@@ -28,10 +29,10 @@ def of_numbers(values: list[float], axis: NumberAxis = AXIS) -> Numbers:
     return tally.sketch()
 
 
-def of_texts(values: list[str | None], axis: CategoryAxis = NAMES) -> Categories:
+def of_texts(values: Sequence[str | None], axis: CategoryAxis = NAMES) -> Categories:
     """Count texts."""
     tally = sketch.CategoryTally(axis)
-    tally.add(pa.array(values, pa.string()))
+    tally.add(pa.array(list(values), pa.string()))
     return tally.sketch()
 
 
@@ -160,7 +161,7 @@ def test_sketches_of_different_columns_do_not_merge(other: Sketch) -> None:
 
 def test_booleans_and_dictionaries_are_counted_by_their_texts() -> None:
     """True is counted as `true`, and a dictionary's unused values are not there."""
-    axis: Axis = CategoryAxis(known=("true", "false"), complete=True)
+    axis = CategoryAxis(known=("true", "false"), complete=True)
     tally = sketch.CategoryTally(axis)
     tally.add(pa.array([True, None, False, True]))
     assert (2, 1) == tally.sketch().counts

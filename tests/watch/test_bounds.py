@@ -19,7 +19,7 @@ def test_an_outcome_outside_its_bound_alarms(world: World) -> None:
     """Overall, per band, group and intersection: what lies outside is named with its interval."""
     world.decide(cases.applicants(1200, 2, shift=15.0))
     everywhere = tuple(
-        Bound(outcome="approve", low=0.0, high=0.7, of=of)  # type: ignore[arg-type]
+        Bound(outcome="approve", low=0.0, high=0.7, of=of)
         for of in ("overall", "band", "group", "intersection")
     )
     report = world.watch(bounds=everywhere)

@@ -22,7 +22,7 @@ RNG = np.random.default_rng
 def numbers(values: np.ndarray, axis: Axis) -> Sketch:
     """Count numbers along an axis."""
     tally = sketch.tally(axis)
-    tally.add(np.asarray(values, dtype=np.float64))  # type: ignore[arg-type]
+    tally.add(np.asarray(values, dtype=np.float64))
     return tally.sketch()
 
 
