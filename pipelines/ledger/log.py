@@ -27,7 +27,7 @@ from pipelines.ledger.keys import Keys
 from pipelines.ledger.note import Checkpoint, Signer, Verifier, opened
 from pipelines.ledger.proof import Proof
 from pipelines.ledger.store import Addition, AlreadyRecorded, Row, Store, Writing
-from pipelines.ledger.tiles import finished_tiles, fold, node_lookup, split_hashes
+from pipelines.ledger.tiles import finished_tiles, fold_joined, node_lookup
 from pipelines.ledger.tree import EMPTY_ROOT, consistency_proof, grow, inclusion_proof
 
 MOST_UNDER_WAY: Final = 4 * LARGEST_GROUP
@@ -222,7 +222,7 @@ class Ledger:
                 growth = grow(head.size, head.peaks, [each.leaf for each in sealed])
                 note = Checkpoint(self.origin, growth.size, growth.root()).signed(*self._signers)
                 tiles = [
-                    (level, n, fold(split_hashes(hashes)), hashes)
+                    (level, n, fold_joined(hashes), hashes)
                     for level, n, hashes in finished_tiles(head.size, growth, writing.tile)
                 ]
                 writing.add(Addition(head.size, sealed, tiles, growth.size, note))

@@ -6,13 +6,14 @@ partial one is always the roots of whole tiles below it, or leaves.
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Final
 
 from pipelines.errors import IntegrityBroken
-from pipelines.ledger.tree import HASH_SIZE, Growth, Lookup, hash_node
+from pipelines.ledger.tree import HASH_SIZE, Growth, Lookup
 
 HEIGHT: Final = 8
 PATH_DIGITS: Final = 1000
@@ -30,10 +31,16 @@ def split_hashes(tile: bytes) -> list[bytes]:
 
 def fold(hashes: Sequence[bytes]) -> bytes:
     """Return the root of a perfect subtree over `hashes` (their number a power of two)."""
-    row = list(hashes)
-    while len(row) > 1:
-        row = [hash_node(left, right) for left, right in zip(row[::2], row[1::2], strict=True)]
-    return row[0]
+    return fold_joined(b"".join(hashes))
+
+
+def fold_joined(row: bytes) -> bytes:
+    """Return the same over hashes that are joined, as a tile holds them."""
+    hashed = hashlib.sha256
+    while len(row) > HASH_SIZE:
+        pairs = range(0, len(row), 2 * HASH_SIZE)
+        row = b"".join([hashed(b"\x01" + row[at : at + 2 * HASH_SIZE]).digest() for at in pairs])
+    return row
 
 
 def node_lookup(size: int, read: ReadTile, remembered: int = 64) -> Lookup:
@@ -43,17 +50,17 @@ def node_lookup(size: int, read: ReadTile, remembered: int = 64) -> Lookup:
     """
 
     @lru_cache(maxsize=remembered)
-    def tile(level: int, n: int) -> list[bytes]:
+    def tile(level: int, n: int) -> bytes:
         width = min(WIDTH, (size >> HEIGHT * level) - n * WIDTH)
-        hashes = split_hashes(read(level, n, width))
-        if len(hashes) != width:
+        hashes = read(level, n, width)
+        if len(hashes) != width * HASH_SIZE:
             raise IntegrityBroken("a tile lacks hashes", where=tile_path(level, n, width))
         return hashes
 
     def node(height: int, index: int) -> bytes:
         level, inner = divmod(height, HEIGHT)
         n, place = divmod(index << inner, WIDTH)
-        return fold(tile(level, n)[place : place + (1 << inner)])
+        return fold_joined(tile(level, n)[place * HASH_SIZE : (place + (1 << inner)) * HASH_SIZE])
 
     return node
 
