@@ -61,5 +61,5 @@ def test_every_command_step_and_error_is_documented() -> None:
 def test_commands_named_in_pages_exist() -> None:
     """`clew something` in a page is a command there is."""
     for page in PAGES:
-        for name in re.findall(r"`clew ([a-z]+)", page.read_text()):
+        for name in re.findall(r"`clew ([a-z-]+)", page.read_text()):
             assert name in COMMANDS, f"{page.relative_to(ROOT)}: clew {name}"
