@@ -11,8 +11,6 @@ from typing import Any
 import msgspec
 
 from pipelines.adapters.memory import MemoryRegistry
-from pipelines.canonical import canonical_json, sha256_tree
-from pipelines.data import profile
 from pipelines.decisions.decide import Holdout, decide
 from pipelines.decisions.load import LoadedModel, Standing
 from pipelines.decisions.record import Call, Origin, Recorded, Recorder
@@ -20,83 +18,22 @@ from pipelines.decisions.records import Stop
 from pipelines.decisions.service.in_force import load_promoted
 from pipelines.layout import State
 from pipelines.ledger.log import Ledger
-from pipelines.model import environment
 from pipelines.model.score import MarginKind
 from pipelines.params import DecideParams
 from pipelines.ports import RegistryEntry
 from pipelines.records import (
     Approval,
-    Environment,
     ModelVersion,
-    Part,
     Promotion,
-    Snapshot,
-    Split,
-    Verdict,
 )
 from pipelines.release import champion, history
 from pipelines.release.version_files import VersionFiles
-from pipelines.typed import plain
-from tests.decisions import versions
-from tests.decisions.desks import CALL, PACK
+from tests.account.version_folder import SNAPSHOT, SPLIT, write_version
+from tests.decisions.desks import CALL
 from tests.ledger.places import SqlitePlace
-from tests.model.small import CONTRACT, people
 
 ROOT = Path(__file__).parents[2]
-LOCK = ROOT / "infra" / "locks" / "model.lock"
 ENVIRONMENTS = ROOT / "var" / "environments"
-SNAPSHOT = Snapshot(
-    landed_id="1" * 64,
-    contract_sha256=CONTRACT.sha256,
-    rows_sha256="2" * 64,
-    rows=600,
-    refused=3,
-    columns=tuple(each.name for each in CONTRACT.columns),
-)
-SPLIT = Split(
-    snapshot_id=SNAPSHOT.id,
-    params_sha256="3" * 64,
-    parts={"train": Part(rows=400, sha256="4" * 64), "test": Part(rows=200, sha256="5" * 64)},
-)
-
-
-def write_version(
-    folder: Path, kind: MarginKind, lock: Path = LOCK, **changes: Any
-) -> tuple[VersionFiles, ModelVersion]:
-    """Write all files of a version, as registering does, for a model trained in this process."""
-    folder.mkdir(parents=True)
-    files = VersionFiles(folder)
-    shutil.copyfile(lock, files.lock)
-    described = environment.describe(lock)
-    described.write(files.environment)
-    ids = {"environment_id": described.id, "snapshot_id": SNAPSHOT.id, "split_id": SPLIT.id}
-    _, record = versions.write(folder, kind, **(ids | changes))
-    SNAPSHOT.write(files.snapshot)
-    SPLIT.write(files.split)
-    frames, edges = [people()], profile.edges([people()], CONTRACT, len(people()))
-    profile.profile(frames, CONTRACT, edges).write(files.profile)
-    files.policy.write_bytes(canonical_json(plain(PACK)) + b"\n")
-    verdict = Verdict(
-        passed=True,
-        blocked_by=(),
-        candidate_id=record.candidate_id,
-        model_sha256=record.model_sha256,
-        test_sha256="",
-        params_sha256="",
-        policy=PACK.name,
-        policy_sha256=PACK.sha256,
-        champion_id="",
-        checks={},
-        outcomes={},
-    )
-    verdict.write(files.verdict)
-    return files, msgspec.structs.replace(
-        record,
-        version="",
-        registry_run="",
-        verdict_id=verdict.id,
-        files_sha256=sha256_tree(folder),
-    )
 
 
 def register(
@@ -209,6 +146,4 @@ class World:
         self.place.close()
 
 
-def described(path: Path) -> Environment:
-    """Return the environment in a version's folder."""
-    return msgspec.json.decode(VersionFiles(path).environment.read_bytes(), type=Environment)
+__all__ = ["SNAPSHOT", "SPLIT", "World", "promote", "register", "write_version"]
