@@ -23,7 +23,9 @@ from pipelines.stack.services import Health, Service
 from pipelines.stack.settings import DEFAULT_USERS, Ports, Settings, User
 from pipelines.typed import read_yaml
 
-PORTS: Final = Ports(airflow=8080, execution=8081, mlflow=5000, decisions=8390, pages=8391)
+PORTS: Final = Ports(
+    airflow=8080, execution=8081, mlflow=5000, decisions=8390, pages=8391, evidently=8392
+)
 ALL_INTERFACES: Final = "0.0.0.0"  # noqa: S104 - a container's own network; policies guard it
 WORKER: Final = "airflow-worker"
 SECRETS: Final = Path("/run/secrets")
@@ -132,6 +134,7 @@ def address(server: str) -> str:
         "mlflow": services.MLFLOW,
         "decisions": services.DECISIONS,
         "pages": services.PAGES,
+        "evidently": services.EVIDENTLY,
     }
     return f"http://{names[server]}:{getattr(PORTS, server)}"
 
@@ -198,7 +201,7 @@ def _listening(command: tuple[str, ...], production: Production) -> tuple[str, .
 
 def _own_names() -> str:
     named = (services.API, services.EXECUTION, services.MLFLOW, services.DECISIONS, services.PAGES)
-    return ",".join(("127.0.0.1", "localhost", *named, "postgres", "redis"))
+    return ",".join(("127.0.0.1", "localhost", *named, services.EVIDENTLY, "postgres", "redis"))
 
 
 def _variable(option: str) -> str:
