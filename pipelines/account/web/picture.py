@@ -39,18 +39,19 @@ def depths(knots: Sequence[Knot]) -> dict[str, int]:
 
 
 def boxes(knots: Sequence[Knot]) -> tuple[Box, ...]:
-    """Return where each knot stands: the decision on top, a row for each distance from it."""
+    """Return where each knot stands: the decision on top, a row for each distance from it.
+
+    Rows start on the left, where a narrow window begins.
+    """
     deep = depths(knots)
     rows: dict[int, list[Knot]] = {}
     for knot in knots:
         if knot.kind in deep:
             rows.setdefault(deep[knot.kind], []).append(knot)
-    widest = max(len(row) for row in rows.values())
     placed = []
     for depth, row in rows.items():
-        left = (widest - len(row)) * (WIDTH + GAP_X) // 2
         for number, knot in enumerate(row):
-            x = MARGIN + left + number * (WIDTH + GAP_X)
+            x = MARGIN + number * (WIDTH + GAP_X)
             placed.append(Box(knot, x, MARGIN + depth * (HEIGHT + GAP_Y)))
     return tuple(placed)
 

@@ -108,6 +108,10 @@ class Reader:
         with self.page.expect_navigation(timeout=1000 * SECONDS):
             self.page.get_by_role("button", name=name, exact=True).click()
 
+    def complaints(self) -> list[str]:
+        """Return what the browser complained of; a refused page is no complaint of its own."""
+        return [each for each in self.said if not each.startswith("Failed to load resource")]
+
     def violations(self) -> list[str]:
         """Return what axe finds on this page, with everything folded out."""
         self.page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
