@@ -8,7 +8,7 @@ SERVE ?= 1
 export PYTHONDONTWRITEBYTECODE :=
 export DO_NOT_TRACK := true
 
-.PHONY: demo test up setup setup-dev lint format bench lock clean
+.PHONY: demo test up setup setup-dev lint format bench audit lock clean
 
 demo: setup  ## the main job on 1,989 real mortgage applications, through Airflow
 	$(BIN)/clew demo --land examples/boston_mortgages/land.py \
@@ -32,6 +32,9 @@ format: setup-dev
 
 bench: setup-dev  ## the tables of docs/reference/benchmarks.md
 	$(BIN)/python benchmarks/retrain.py
+
+audit: setup-dev  ## every locked package among known vulnerabilities; 69: nobody could be asked
+	$(BIN)/python infra/audit.py
 
 setup: .venv/clew.done
 setup-dev: .venv/dev.done
@@ -62,7 +65,7 @@ COMPILE = $(CURDIR)/$(BIN)/uv pip compile --quiet --universal --python-version 3
 
 lock: .venv/uv.done  ## resolve the locks again; the smaller ones are subsets of dev.lock
 	cd $(LOCKS) && $(COMPILE) dev.in -o dev.lock
-	cd $(LOCKS) && for name in clew model bootstrap; do \
+	cd $(LOCKS) && for name in clew model bootstrap http; do \
 	  $(COMPILE) -c dev.lock $$name.in -o $$name.lock || exit 1; done
 	cd $(LOCKS) && $(COMPILE) --no-deps examples.in -o examples.lock
 

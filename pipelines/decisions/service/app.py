@@ -252,4 +252,6 @@ async def _not_found(request: Request, error: Exception) -> Response:
         "status": status,
         "instance": f"urn:clew:request:{request.state.request_id}",
     }
-    return _json(found, status, problems.MEDIA_TYPE)
+    response = _json(found, status, problems.MEDIA_TYPE)
+    response.headers.update(getattr(error, "headers", None) or {})
+    return response

@@ -9,15 +9,16 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from pipelines.contract import Column, Contract
-from pipelines.data.schema import required
+from pipelines.decisions.admit import VERSION, Admission, Field
 from pipelines.decisions.service.desk import Desk
+from pipelines.release.approve import LONGEST_REASON
 
-ASKED: Final = ("subject", "event_time", "feature", "protected")
-KINDS: Final[dict[str, dict[str, str]]] = {
-    "integer": {"type": "integer"},
+LARGEST: Final = 2**63 - 1
+KINDS: Final[dict[str, dict[str, Any]]] = {
+    "integer": {"type": "integer", "minimum": -LARGEST - 1, "maximum": LARGEST},
     "number": {"type": "number"},
     "string": {"type": "string"},
-    "boolean": {"type": "boolean"},
+    "boolean": {"type": ["boolean", "integer"], "enum": [False, True, 0, 1]},
     "date": {"type": "string", "format": "date"},
     "timestamp": {"type": "string", "format": "date-time"},
 }
@@ -25,6 +26,19 @@ PAGE_HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'"
 }
 TEXT: Final = {"type": "string"}
+SAYS: Final = "[^\\s\\x00-\\x1f\\x7f-\\xa0]"  # something that is not blank
+NUMBER: Final = {
+    "name": "decision_id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+}
+SEVERAL: Final = {
+    "type": "array",
+    "minItems": 1,
+    "description": "Applications. One that breaks the contract is sent back in its place.",
+    "items": {},
+}
 NULLABLE_TEXT: Final = {"type": ["string", "null"]}
 PROBLEM: Final = {
     "type": "object",
@@ -68,14 +82,17 @@ WORD: Final = {
     "type": "object",
     "required": ["person", "reason"],
     "additionalProperties": False,
-    "properties": {"person": TEXT, "reason": TEXT},
+    "properties": {
+        "person": {"type": "string", "pattern": SAYS, "description": "Who: a name of their own."},
+        "reason": {"type": "string", "pattern": SAYS, "maxLength": LONGEST_REASON},
+    },
 }
 SAID: Final = {"type": "object", "properties": {"stopped": {"type": "boolean"}, "recorded": TEXT}}
 
 
 def operations() -> dict[str, dict[str, Any]]:
     """Return what each route says of itself."""
-    one_or_many = [{"$ref": "#/components/schemas/Application"}, _list("Application")]
+    one_or_many = [{"$ref": "#/components/schemas/Application"}, SEVERAL]
     key = {
         "name": "Idempotency-Key",
         "in": "header",
@@ -88,7 +105,7 @@ def operations() -> dict[str, dict[str, Any]]:
         "decide": _operation(
             "Decide about one application, or a list of them",
             told,
-            (400, 401, 403, 413, 422, 429, 503),
+            (400, 401, 403, 413, 415, 422, 429, 503),
             {"requestBody": _body({"anyOf": one_or_many}), "parameters": [key]},
         ),
         "look": _operation(
@@ -98,12 +115,17 @@ def operations() -> dict[str, dict[str, Any]]:
             {},
         ),
         "stop": _operation("Refer everything", SAID, ERRORS, {"requestBody": _body(WORD)}),
-        "resume": _operation("Decide again", SAID, ERRORS, {"requestBody": _body(WORD)}),
-        "health": _operation("What decides, and what is wrong", {"type": "object"}, (503,), {}),
+        "resume": _operation("Decide again", SAID, (*ERRORS, 409), {"requestBody": _body(WORD)}),
+        "health": _operation(
+            "What decides, and what is wrong; anybody may ask",
+            {"type": "object"},
+            (503,),
+            {"security": []},
+        ),
     }
 
 
-ERRORS: Final = (400, 401, 403, 413, 503)
+ERRORS: Final = (400, 401, 403, 413, 415, 503)
 
 
 def _operation(
@@ -121,33 +143,47 @@ def _body(schema: dict[str, Any]) -> dict[str, Any]:
     return {"required": True, "content": {"application/json": {"schema": schema}}}
 
 
-def _list(name: str) -> dict[str, Any]:
-    return {"type": "array", "minItems": 1, "items": {"$ref": f"#/components/schemas/{name}"}}
-
-
-def application(contract: Contract) -> dict[str, Any]:
-    """Return the schema of an application under a contract."""
-    columns = [column for column in contract.columns if column.role in ASKED]
-    needed = [
-        column.name
-        for column in columns
-        if column.role == "subject" or (column.role == "feature" and required(column))
-    ]
+def application(contract: Contract, admission: Admission) -> dict[str, Any]:
+    """Return the schema of an application under a contract, as the model in force admits it."""
+    fields = admission.fields
+    known = {"enum": [contract.version, None], "description": "The contract that the client knows."}
     return {
         "type": "object",
         "description": f"An application under {contract.name} {contract.version}.",
         "additionalProperties": False,
-        "required": needed,
-        "properties": {column.name: _property(column) for column in columns},
+        "required": [name for name, field in fields.items() if field.needed],
+        "properties": {name: _property(field) for name, field in fields.items()} | {VERSION: known},
     }
 
 
-def _property(column: Column) -> dict[str, Any]:
-    kind = KINDS[column.kind]
-    found: dict[str, Any] = {**kind, "type": [kind["type"], "null"]}
+def _property(field: Field) -> dict[str, Any]:
+    """Return the schema of one field: what it refuses is not allowed, what it refers is.
+
+    A field that may be missing may be null or empty text instead, as in a file.
+    """
+    column = field.column
+    found: dict[str, Any] = dict(KINDS[column.kind])
+    if field.read and column.outside == "refuse":
+        found |= _bounds(column)
+    if field.needed:
+        found |= {"minLength": 1} if column.kind == "string" else {}
+    else:
+        found = {"anyOf": [found, {"type": "null"}, {"const": ""}]}
     unit = f" ({column.unit})" if column.unit else ""
-    found["description"] = column.description + unit
-    return found
+    return found | {"description": column.description + unit}
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    """Return what a field's schema wants, in a word."""
+    kind = schema.get("anyOf", [schema])[0].get("type", "string")
+    return kind if isinstance(kind, str) else str(kind[0])
+
+
+def _bounds(column: Column) -> dict[str, Any]:
+    if column.allowed is not None:
+        return {"enum": list(column.allowed)}
+    ends = {"minimum": column.minimum, "maximum": column.maximum}
+    return {name: end for name, end in ends.items() if end is not None}
 
 
 def document(app: FastAPI, desk: Desk) -> dict[str, Any]:
@@ -156,10 +192,14 @@ def document(app: FastAPI, desk: Desk) -> dict[str, Any]:
     loaded = desk.in_force.seen.loaded
     schemas = made.setdefault("components", {}).setdefault("schemas", {})
     any_object = {"type": "object", "description": "No model is in force."}
-    schemas["Application"] = application(loaded.model.contract) if loaded else any_object
+    schemas["Application"] = any_object
+    if loaded is not None:
+        model = loaded.model
+        schemas["Application"] = application(model.contract, model.admission)
     schemas |= {"Problem": PROBLEM, "Decision": DECISION}
     made["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     made["security"] = [{"key": []}]
+    made["paths"]["/v1/decisions/{decision_id}"]["get"]["parameters"] = [NUMBER]
     return made
 
 
@@ -174,7 +214,7 @@ def page(made: dict[str, Any]) -> str:
     schema = made["components"]["schemas"]["Application"]
     needed = schema.get("required", ())
     fields = "".join(
-        f"<tr><td><code>{html.escape(name)}</code></td><td>{each['type'][0]}</td>"
+        f"<tr><td><code>{html.escape(name)}</code></td><td>{_kind(each)}</td>"
         f"<td>{'needed' if name in needed else ''}</td>"
         f"<td>{html.escape(each['description'])}</td></tr>"
         for name, each in schema.get("properties", {}).items()

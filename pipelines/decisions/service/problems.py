@@ -10,6 +10,7 @@ import orjson
 from pipelines.decisions.record import KeyReused
 from pipelines.decisions.service.api_keys import NotAllowed, NotKnown
 from pipelines.decisions.service.limits import TooLarge, TooMuch, WrongMedia
+from pipelines.decisions.service.stop import NotStopped
 from pipelines.errors import BadRequest, ClewError, DataRefused, Erased, NotThere, Unavailable
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -23,6 +24,7 @@ STATUS: Final[tuple[tuple[type[ClewError], HTTPStatus], ...]] = (
     (WrongMedia, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
     (KeyReused, HTTPStatus.UNPROCESSABLE_ENTITY),
     (DataRefused, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (NotStopped, HTTPStatus.CONFLICT),
     (BadRequest, HTTPStatus.BAD_REQUEST),
     (NotThere, HTTPStatus.NOT_FOUND),
     (Erased, HTTPStatus.GONE),

@@ -24,6 +24,10 @@ from pipelines.release.approve import named, reasoned
 PURPOSE = "operation"
 
 
+class NotStopped(BadRequest):
+    """Nobody stopped deciding, so nothing is to be resumed."""
+
+
 class Thrown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The switch as it was thrown last: on or off, by whom, why and when."""
 
@@ -100,7 +104,7 @@ def resume(switch: StopSwitch, ledger: Ledger, person: str, reason: str) -> str:
     """Record who resumes deciding and why, then resume; return the record's id."""
     state = _said(person, reason, stopped=False)
     if switch.on() is None:
-        raise BadRequest("deciding is not stopped")
+        raise NotStopped("deciding is not stopped")
     number = _record(ledger, "resume", state)
     switch.write(state)
     return number
