@@ -35,7 +35,7 @@ class Speech:
         if column.unit is None or value is None:
             return line(text)
         given = self.settings.translations.get(self.words.language, {})
-        unit = given.get(f"{column.name}.unit")
+        unit = given.get(column.unit)
         return (Run(f"{text} "), Run(unit) if unit else self._foreign(column.unit))
 
     def code(self, code: str) -> Line:

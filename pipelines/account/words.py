@@ -25,6 +25,8 @@ SLOT: Final = re.compile(r"\{(\w+)\}")
 MARKS: Final = {"en": (",", "."), "de": (".", ",")}  # between thousands, before a fraction
 UNGROUPED: Final = 10_000  # a year is written 1999, not 1,999
 LONGEST_DATE: Final = 10
+DIGITS: Final = 7  # what single precision holds; beyond stand its artefacts
+LEAST_PLACES: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class Words:
         return self._moment(str(value))
 
     def number(self, value: float, digits: int | None = None) -> str:
-        """Return a number with the language's marks; all of its digits, or so many of them."""
+        """Return a number with the language's marks, to so many digits after the point."""
         if not math.isfinite(value):
             return str(value)
         text = f"{value:.{digits}f}" if digits is not None else _plain(value)
@@ -109,5 +111,9 @@ def apart(words: Words, *values: float, least: int = 2) -> list[str]:
 
 
 def _plain(value: float) -> str:
-    """Return the shortest digits of a number, without an exponent."""
-    return f"{Decimal(repr(value)):f}"
+    """Return a number's digits without an exponent; of a fraction, so many that matter."""
+    exact = Decimal(repr(value))
+    places = max(LEAST_PLACES, DIGITS - 1 - exact.adjusted())
+    if -exact.as_tuple().exponent <= places:  # type: ignore[operator] # finite
+        return f"{exact:f}"
+    return f"{round(exact, places).normalize():f}"

@@ -14,7 +14,10 @@ import pytest
 
 from pipelines.account import afterwards, contest, explain, letter_text, writing
 from pipelines.account.case import Case, Change, Changes, case_of
+from pipelines.account.letter import Run
+from pipelines.account.speech import Speech
 from pipelines.account.words import FOLDER, LANGUAGES, apart, slots, words
+from pipelines.contract import Column, Contract
 from pipelines.decisions.record import as_number
 from pipelines.errors import BadRequest
 from pipelines.params import LetterParams
@@ -114,6 +117,10 @@ def test_a_message_takes_its_values_and_no_other() -> None:
         (1250, "1250", "1250"),
         (1234567.5, "1,234,567.5", "1.234.567,5"),
         (-12000, "-12,000", "-12.000"),
+        (10.600000381469727, "10.6", "10,6"),
+        (0.7523809671401978, "0.752381", "0,752381"),
+        (1234567.891, "1,234,567.89", "1.234.567,89"),
+        (1.5e-9, "0.0000000015", "0,0000000015"),
         (3.0, "3", "3"),
         (1e-7, "0.0000001", "0,0000001"),
         (1e22, "10,000,000,000,000,000,000,000", "10.000.000.000.000.000.000.000"),
@@ -124,7 +131,7 @@ def test_a_message_takes_its_values_and_no_other() -> None:
     ],
 )
 def test_values_are_written_as_people_write_them(value: object, english: str, german: str) -> None:
-    """Numbers, dates and answers in the language's own way, with all of their digits."""
+    """Numbers, dates and answers in the language's own way, without a machine's artefacts."""
     assert (english, german) == (words("en").value(value), words("de").value(value))
 
 
@@ -342,3 +349,12 @@ def test_ids_of_letters_are_ids(shared: World) -> None:
     number = declined(shared)
     (found,) = set(re.findall(r"\b[0-9a-f]{32}\b", text(shared, number)))
     assert number == as_number(found)
+
+
+def test_a_unit_is_translated_or_says_its_language() -> None:
+    """A value carries its unit in the letter's language where it is known, else in its own."""
+    column = Column(name="x", role="feature", kind="number", unit="months")
+    contract = Contract(name="c", version="1", columns=(column,))
+    known = msgspec.structs.replace(LENDER, translations={"de": {"months": "Monate"}})
+    told = [Speech(words("de"), each, contract).value(column, 3) for each in (known, LENDER)]
+    assert [(Run("3 "), Run("Monate")), (Run("3 "), Run("months", "en"))] == told
