@@ -1,0 +1,286 @@
+"""Measure answering for decisions: trace, replay, bulk replay, counterfactuals.
+
+    python -m benchmarks.account [--entries 1000000] [--bulk 100000] [--offline]
+
+A linear model and one of 100 trees are trained on the default data and decide about it again and
+again in a ledger of SQLite. Figures of work are seconds of processor time, of this process and of
+the sandbox together, so that neighbours do not count; wall time is given beside them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.scoring import BOOSTED, default_data
+from pipelines import params
+from pipelines.account import keep
+from pipelines.account.again import Where
+from pipelines.account.counterfactual import nearest_changes
+from pipelines.account.replay import replay, replay_many
+from pipelines.account.then import Then, said
+from pipelines.account.trace import trace
+from pipelines.canonical import canonical_json, sha256_file, sha256_tree
+from pipelines.contract import Contract
+from pipelines.data import files as data_files
+from pipelines.decisions.record import as_number
+from pipelines.environments import model_python
+from pipelines.layout import Layout, State
+from pipelines.ledger.entry import Draft
+from pipelines.model import environment, parts, proof, reference, score, store, train
+from pipelines.model.rows import rows
+from pipelines.params import Recipe
+from pipelines.records import Candidate, ModelVersion, Promotion, Split, Verdict
+from pipelines.release import policy as packs
+from pipelines.release.version_files import VersionFiles
+from pipelines.typed import plain, read_json
+from tests.account.world import World, promote, register
+
+ROOT = Path(__file__).resolve().parent.parent
+ROUNDS = 15
+BLOCK = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a piece of work took: seconds of wall time and of processor time."""
+
+    wall: float
+    cpu: float
+
+
+def spent(work: Callable[[], object]) -> Spent:
+    """Do a piece of work and return what it took, child processes that ended included."""
+    before, start = _cpu(), time.perf_counter()
+    work()
+    return Spent(time.perf_counter() - start, _cpu() - before)
+
+
+def _cpu() -> float:
+    both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(each.ru_utime + each.ru_stime for each in both)
+
+
+def version(layout: Layout, recipe: Recipe, folder: Path) -> tuple[VersionFiles, ModelVersion]:
+    """Train a recipe on the default data and write its version's folder."""
+    folder.mkdir(parents=True)
+    files = VersionFiles(folder)
+    split = read_json(layout.split_record, Split)
+    frames = [parts.read(layout, split, name) for name in ("train", "test")]  # type: ignore[arg-type]
+    settings = params.read(layout.params)
+    trained = train.train(recipe, read_json(layout.snapshot_contract, Contract), frames[0])
+    kind = score.KINDS[type(trained.model.named_steps[score.ESTIMATOR]).__name__]
+    compared = reference.make(
+        trained.model, kind, frames[0], trained.threshold, settings.decide.reference
+    )
+    if compared is None:
+        raise SystemExit("the model has no plan")
+    compared.write(files.reference)
+    sha256 = store.save(trained.model, files.model)
+    proof.prove(trained.model, kind, sha256, frames).write(files.plan_proof)
+    for source, target in (
+        (layout.snapshot_contract, files.contract),
+        (data_files.profile(layout), files.profile),
+        (layout.snapshot_record, files.snapshot),
+        (layout.split_record, files.split),
+        (layout.model_lock, files.lock),
+    ):
+        shutil.copyfile(source, target)
+    described = environment.describe(layout.model_lock)
+    described.write(files.environment)
+    candidate = Candidate(
+        recipe=recipe.estimator,
+        estimator=recipe.estimator,
+        model_sha256=sha256,
+        split_id=split.id,
+        snapshot_id=split.snapshot_id,
+        params_sha256="",
+        environment_id=described.id,
+        features=trained.features,
+        threshold=trained.threshold.hex(),
+        margin=kind,
+        reference_sha256=sha256_file(files.reference),
+    )
+    candidate.write(files.record)
+    pack = packs.read(Layout(ROOT), settings.policy)
+    files.policy.write_bytes(canonical_json(plain(pack)) + b"\n")
+    verdict = Verdict(
+        passed=True,
+        blocked_by=(),
+        candidate_id=candidate.id,
+        model_sha256=sha256,
+        test_sha256="",
+        params_sha256="",
+        policy=pack.name,
+        policy_sha256=pack.sha256,
+        champion_id="",
+        checks={},
+        outcomes={},
+    )
+    verdict.write(files.verdict)
+    commit = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.strip()
+    record = ModelVersion(
+        model_name="people",
+        version="",
+        candidate_id=candidate.id,
+        model_sha256=sha256,
+        verdict_id=verdict.id,
+        passed=True,
+        run_id=recipe.estimator,
+        commit=commit,
+        registry_run="",
+        files_sha256=sha256_tree(folder),
+    )
+    return files, record
+
+
+@contextmanager
+def world(folder: Path, layout: Layout, recipe: Recipe) -> Iterator[tuple[World, Promotion]]:
+    """Give a registry with one version in force, and a ledger."""
+    made = World(folder)
+    registered = register(made.registry, *version(layout, recipe, folder / "made"))
+    yield made, promote(made.registry, registered.version)
+    made.close()
+
+
+def applications(made: World, promotion: Promotion, layout: Layout) -> list[bytes]:
+    """Return the default data's test part as requests."""
+    split = read_json(layout.split_record, Split)
+    model = made.loaded(promotion)[0]
+    frame = parts.read(layout, split, "test")
+    found = rows(frame, list(model.admission.fields))
+    return [msgspec.json.encode({k: v for k, v in row.items() if v is not None}) for row in found]
+
+
+def replays(
+    made: World, promotion: Promotion, sent: list[bytes], where: Where, bulk: int
+) -> dict[str, object]:
+    """Measure one replay with everything at hand, and many."""
+    (one,) = made.decide(promotion, sent[:1])
+    replay(made.ledger, where, as_number(one.id), "bench")
+    single = [
+        spent(lambda: replay(made.ledger, where, as_number(one.id), "bench")) for _ in range(5)
+    ]
+    first = made.ledger.checkpoint()[0].size
+    for start in range(0, bulk, BLOCK):
+        block = [sent[at % len(sent)] for at in range(start, min(bulk, start + BLOCK))]
+        made.decide(promotion, block)
+    indices = range(first, first + bulk)
+    found = []
+    many = spent(lambda: found.append(replay_many(made.ledger, where, indices, "bench")))
+    return {
+        "one replay, wall s": _median([each.wall for each in single]),
+        "one replay, processor s": _median([each.cpu for each in single]),
+        "replayed": found[0].replayed,
+        "counts": found[0].counts,
+        "decisions/s a core": round(bulk / many.cpu),
+        "decisions/s of wall time": round(bulk / many.wall),
+    }
+
+
+def changes(made: World, promotion: Promotion, sent: list[bytes]) -> dict[str, object]:
+    """Measure three counterfactuals of everybody declined."""
+    model, _ = made.loaded(promotion)
+    files = VersionFiles(made.folder / "made")
+    times, cells, none, capped = [], [], 0, 0
+    for data in sent:
+        application = model.admission.admit(data)
+        answer = said(model, application)
+        if answer.outcome != "decline":
+            continue
+        asked = Then(model, files, data, application, answer)
+        start = time.process_time()
+        told = nearest_changes(asked, "")
+        times.append(time.process_time() - start)
+        cells.append(told.cells)
+        none += not told.found
+        capped += "stopped" in told.bound
+    return {
+        "declined": len(times),
+        "three counterfactuals, median ms": round(statistics.median(times) * 1e3, 2),
+        "longest ms": round(max(times) * 1e3, 1),
+        "median combinations": statistics.median(cells),
+        "nothing allowed would do": none,
+        "searches that stopped": capped,
+    }
+
+
+def traces(made: World, promotion: Promotion, sent: list[bytes], entries: int) -> dict[str, object]:
+    """Measure traces in a log of so many entries."""
+    found = made.decide(promotion, sent[:ROUNDS])
+    left = entries - made.ledger.checkpoint()[0].size
+    for start in range(0, left, 50 * BLOCK):
+        count = min(50 * BLOCK, left - start)
+        made.ledger.record_many(Draft("note", {"n": at}) for at in range(count))
+    trace(made.ledger, made.opened, as_number(found[0].id), made.state)
+    times = [
+        spent(lambda each=each: trace(made.ledger, made.opened, as_number(each.id), made.state))  # type: ignore[misc]
+        for each in found
+    ]
+    return {
+        "entries": made.ledger.checkpoint()[0].size,
+        "trace, median wall ms": _median([each.wall * 1e3 for each in times]),
+        "trace, median processor ms": _median([each.cpu * 1e3 for each in times]),
+    }
+
+
+def offline(folder: Path) -> dict[str, object]:
+    """Measure building the model's environment out of kept wheels, with no network cache."""
+    state = State(folder / "offline")
+    lock = Layout(ROOT).model_lock
+    kept = keep.keep(lock, state)
+    took = spent(lambda: model_python(lock, state))
+    return {
+        "wheels": kept.wheels,
+        "MB": kept.bytes // 10**6,
+        "environment built, wall s": took.wall,
+    }
+
+
+def _median(found: list[float]) -> float:
+    return round(statistics.median(found), 2)
+
+
+def main() -> None:
+    """Measure and print JSON."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--entries", type=int, default=1_000_000)
+    parser.add_argument("--bulk", type=int, default=100_000)
+    parser.add_argument("--offline", action="store_true", help="build from kept wheels as well")
+    asked = parser.parse_args()
+    found: dict[str, object] = {}
+    with tempfile.TemporaryDirectory(prefix="clew-bench-") as folder:
+        data = Path(folder) / "data"
+        data.mkdir()
+        layout = default_data(data)
+        linear = msgspec.structs.replace(params.read(layout.params).recipe, mitigation=None)
+        for name, recipe in (("linear", linear), ("trees", BOOSTED)):
+            with world(Path(folder) / name, layout, recipe) as (made, promotion):
+                sent = applications(made, promotion, layout)
+                where = Where(made.state, ROOT, made.opened)
+                found[f"{name}: replay"] = replays(made, promotion, sent, where, asked.bulk)
+                found[f"{name}: counterfactual"] = changes(made, promotion, sent)
+                if name == "linear":
+                    found["trace"] = traces(made, promotion, sent, asked.entries)
+        if asked.offline:
+            found["offline"] = offline(Path(folder))
+    json.dump(found, sys.stdout, indent=2)
+
+
+if __name__ == "__main__":
+    main()
