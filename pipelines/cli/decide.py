@@ -8,7 +8,7 @@ import click
 
 from pipelines import params, wiring
 from pipelines.cli import voice
-from pipelines.cli.options import here, open_ledger
+from pipelines.cli.options import here, open_ledger, recorder_here
 from pipelines.cli.release import PERSON, REASON
 
 ROLES = ("decide", "read", "audit", "erase", "admin")
@@ -34,7 +34,8 @@ def serve(host: str | None, port: int | None, challenger: str | None) -> None:
     opened = partial(wiring.registry(place.state), known.model_name)
     service.api_keys(place.state, settings)
     with open_ledger(place.state) as ledger:
-        service.run(place.state, known, settings, opened, ledger, challenger)
+        recorder = recorder_here(place, ledger)
+        service.run(place.state, known, settings, opened, recorder, challenger)
 
 
 @click.command()

@@ -13,6 +13,7 @@ import click
 from pipelines.layout import Layout, State, repository, state
 
 if TYPE_CHECKING:
+    from pipelines.decisions.record import Recorder
     from pipelines.ledger.log import Ledger
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -50,6 +51,15 @@ def open_ledger(state: State) -> Iterator[Ledger]:
     finally:
         ledger.close()
         ledger.store.close()
+
+
+def recorder_here(place: Place, ledger: Ledger) -> Recorder:
+    """Return what records this process's decisions; its surroundings are recorded first."""
+    from pipelines.decisions import surroundings
+    from pipelines.decisions.record import Recorder
+
+    found = surroundings.observed(place.layout.model_lock)
+    return Recorder(ledger, surroundings.record(ledger, found))
 
 
 def new_run_id(kind: str) -> str:

@@ -10,7 +10,7 @@ import click
 
 from pipelines import params, wiring
 from pipelines.cli import voice
-from pipelines.cli.options import JSON, Place, here, open_ledger
+from pipelines.cli.options import JSON, Place, here, open_ledger, recorder_here
 from pipelines.errors import IntegrityBroken, Unavailable
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -57,7 +57,7 @@ def decide_file(
     from pipelines.decisions import batch
     from pipelines.decisions.decide import Holdout
     from pipelines.decisions.load import Standing
-    from pipelines.decisions.record import Call, Recorder
+    from pipelines.decisions.record import Call
     from pipelines.decisions.service import settings
     from pipelines.decisions.service.in_force import InForce
     from pipelines.decisions.service.stop import StopSwitch
@@ -84,5 +84,7 @@ def decide_file(
             holdout=Holdout(known.decide.holdout_share, ledger.keys.ref("draw of the holdout")),
             stopped=StopSwitch(place.state.stop_switch).on,
         )
-        counts = batch.run(Recorder(ledger), asked, out, lambda done: voice.note(f"{done} rows"))
+        counts = batch.run(
+            recorder_here(place, ledger), asked, out, lambda done: voice.note(f"{done} rows")
+        )
     return Scored(called, version, counts)

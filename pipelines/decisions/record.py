@@ -64,7 +64,7 @@ class Decision(Record, frozen=True):
 
     `request` holds the bytes as received (base64 in JSON); it is None where no subject could be
     read, for what nobody can find again for a person must not be kept. `decided.model` names what
-    really scored it.
+    really scored it. `decided_in` are the recorded surroundings of the process that decided.
     """
 
     request: bytes | None
@@ -73,6 +73,7 @@ class Decision(Record, frozen=True):
     origin: Origin
     call: Call
     at: str
+    decided_in: str | None = None
 
 
 class KeyReused(BadRequest):
@@ -108,7 +109,14 @@ class Pending:
     ticket: Ticket
 
 
-def decision(request: bytes, decided: Decided, origin: Origin, call: Call, at_ms: int) -> Decision:
+def decision(
+    request: bytes,
+    decided: Decided,
+    origin: Origin,
+    call: Call,
+    at_ms: int,
+    decided_in: str | None = None,
+) -> Decision:
     """Return what is kept of a decision on `request`, one application's bytes as received."""
     return Decision(
         request=None if decided.subject is None else request,
@@ -117,6 +125,7 @@ def decision(request: bytes, decided: Decided, origin: Origin, call: Call, at_ms
         origin=origin,
         call=call,
         at=dt.datetime.fromtimestamp(at_ms / 1000, dt.UTC).isoformat(timespec="milliseconds"),
+        decided_in=decided_in,
     )
 
 
@@ -137,8 +146,9 @@ def draft(made: Decision, number: bytes, at_ms: int) -> Draft:
 class Recorder:
     """Records decisions in one ledger, for many threads."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self.ledger = ledger
+    def __init__(self, ledger: Ledger, decided_in: str | None = None) -> None:
+        """`decided_in` is the id of this process's recorded surroundings."""
+        self.ledger, self.decided_in = ledger, decided_in
 
     def number(self, caller: str, key: str | None, place: int = 0) -> bytes:
         """Return the id of the entry to be: always the same for a caller's idempotency key.
@@ -177,7 +187,7 @@ class Recorder:
     ) -> Prepared:
         """Return a decision with the draft of its entry; the ledger knows nothing of it yet."""
         at_ms = now_ms()
-        made = decision(request, decided, origin, call, at_ms)
+        made = decision(request, decided, origin, call, at_ms, self.decided_in)
         return Prepared(made, number, draft(made, number, at_ms))
 
     def finish(self, pending: Pending, request: bytes, seconds: float | None = None) -> Recorded:
@@ -209,7 +219,7 @@ class Recorder:
         """Record (request, decided, id) of one batch in groups; return them in order."""
         at_ms = now_ms()
         rows = [
-            (decision(request, decided, origin, call, at_ms), number)
+            (decision(request, decided, origin, call, at_ms, self.decided_in), number)
             for request, decided, number in many
         ]
         drafts = [draft(made, number, at_ms) for made, number in rows]

@@ -160,6 +160,8 @@ def entry_bytes(own: Mapping[str, object], facts: Mapping[str, Fact]) -> bytes:
 
     In this profile sorted orjson and RFC 8785 write the same bytes. Raises BadRequest.
     """
+    if any(value is True or value is False for value in facts.values()):
+        raise BadRequest("a fact that is neither text nor integer")  # True would be found as 1
     check_facts(tuple(facts.items()))
     try:
         entry = orjson.dumps({**facts, **own}, option=orjson.OPT_SORT_KEYS)
@@ -176,7 +178,7 @@ def check_facts(facts: tuple[tuple[str, Fact], ...]) -> None:
     for name, value in facts:
         if name in OWN_FIELDS or not name.isascii() or not name:
             raise BadRequest("a fact under a name that is taken or not ASCII", observed=name)
-        if isinstance(value, bool) or not isinstance(value, (str, int)):
+        if not isinstance(value, (str, int)):
             raise BadRequest("a fact that is neither text nor integer", where=name)
         if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
             raise BadRequest("a fact too large", where=name, expected="an integer below 2^53")

@@ -20,7 +20,7 @@ import uvicorn
 from starlette.testclient import TestClient
 
 from pipelines import params
-from pipelines.decisions.record import as_number
+from pipelines.decisions.record import Recorder, as_number
 from pipelines.decisions.service import api_keys, edge, serve
 from pipelines.decisions.service.api_keys import ApiKeys, Role
 from pipelines.decisions.service.limits import RateLimit, TooLarge, TooMuch, read_body
@@ -471,7 +471,7 @@ def test_a_service_whose_ledger_stopped_ends(
     state, chosen = State(tmp_path / "state"), ServiceSettings(port=port)
     settings = params.read(Layout(repository()).params)
     with ThreadPoolExecutor(1) as threads:
-        ended = threads.submit(serve.run, state, settings, chosen, bench.opened, ledger)
+        ended = threads.submit(serve.run, state, settings, chosen, bench.opened, Recorder(ledger))
         request = urllib.request.Request(
             f"http://127.0.0.1:{port}/v1/decisions", data=SEVEN, headers=JSON
         )

@@ -16,7 +16,6 @@ from pipelines.decisions.service.settings import ServiceSettings, loopback
 from pipelines.decisions.service.stop import StopSwitch
 from pipelines.errors import BadRequest, Unavailable
 from pipelines.layout import State
-from pipelines.ledger.log import Ledger
 from pipelines.ledger.store import Stopped
 from pipelines.params import Params
 from pipelines.ports import Registry
@@ -43,7 +42,7 @@ def run(
     params: Params,
     settings: ServiceSettings,
     open_registry: Callable[[], Registry],
-    ledger: Ledger,
+    recorder: Recorder,
     challenger: str | None = None,
 ) -> None:
     """Serve until the process is told to end; what is under way is sealed and answered first.
@@ -60,7 +59,7 @@ def run(
     def give_up() -> None:
         server.should_exit = True
 
-    recorder, contest = Recorder(ledger), settings.contest
+    contest = settings.contest
     desk = Desk(watch, recorder, switch, contest, params.decide.holdout_share, give_up)
     limit = RateLimit(settings.requests_per_second, settings.burst)
     server = uvicorn.Server(
