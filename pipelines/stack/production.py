@@ -30,12 +30,13 @@ ALL_INTERFACES: Final = "0.0.0.0"  # noqa: S104 - a container's own network; pol
 WORKER: Final = "airflow-worker"
 SECRETS: Final = Path("/run/secrets")
 SETTINGS: Final = "production.yaml"
+BROKER_FILE: Final = "broker-url"
 # Option: the file that holds it. Airflow reads it by a command, so no variable ever does.
 SECRET_OPTIONS: Final = {
     "core.fernet_key": "fernet-key",
     "api.secret_key": "cookie-key",
     "api_auth.jwt_secret": "jwt-secret",
-    "celery.broker_url": "broker-url",
+    "celery.broker_url": BROKER_FILE,
 }
 # Who opens the ledger: never the one in the state folder, for want of a variable.
 LEDGER_USERS: Final = (services.DECISIONS, services.PAGES, WORKER)

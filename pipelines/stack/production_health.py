@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import socket
-import subprocess
-from pathlib import Path
 
 from pipelines.stack.health import healthy
+from pipelines.stack.production import BROKER_FILE, SECRETS
 from pipelines.stack.services import Service
 
-CELERY = "airflow.providers.celery.executors.celery_executor.app"
-ASK_SECONDS = 40
+ASK_SECONDS = 10.0
 
 
 def well(service: Service) -> bool:
-    """Return whether the service's page says so; a worker without a page is asked by the broker."""
-    return healthy(service.health) if service.health.url else _answers(service)
+    """Return whether the service's page says so; the worker, which has none, is asked by Redis."""
+    if service.health.url:
+        return healthy(service.health)
+    broker = (SECRETS / BROKER_FILE).read_text(encoding="utf-8").strip()
+    return answers(broker, f"celery@{socket.gethostname()}")
 
 
-def _answers(worker: Service) -> bool:
-    celery = str(Path(worker.command[0]).parent / "celery")
-    this = f"celery@{socket.gethostname()}"
-    ping = (celery, "--app", CELERY, "inspect", "ping", "--destination", this, "--timeout", "10")
-    done = subprocess.run(
-        ping, env=dict(worker.environment), capture_output=True, check=False, timeout=ASK_SECONDS
-    )
-    return done.returncode == 0
+def answers(broker: str, worker: str) -> bool:
+    """Return whether a Celery worker of this name answers over the broker at this URL in time."""
+    from celery import Celery  # type: ignore[import-untyped]
+    from kombu.exceptions import OperationalError
+
+    # Airflow's own Celery application would cost seconds of imports at every probe.
+    asking = Celery(broker=broker, set_as_current=False)
+    asking.conf.broker_connection_retry = False
+    try:
+        return bool(asking.control.ping(destination=[worker], timeout=ASK_SECONDS))
+    except (OperationalError, OSError):
+        return False
+    finally:
+        asking.close()
