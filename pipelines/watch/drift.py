@@ -213,7 +213,7 @@ def _numbers(
         score=distance,
         bound=limits.max_wasserstein,
         floor=training_drift.WASSERSTEIN_QUANTILE * math.sqrt(sizes),
-        p=kolmogorov_smirnov_p(now.counts, then.counts),
+        p=_two_sample_p(now, then, axis),
         n=now.count,
     )
     first, second = coarse(now.counts, then.counts)
@@ -314,6 +314,13 @@ def kolmogorov_smirnov_p(now: ArrayLike, then: ArrayLike) -> float:
         return 1.0
     gap = np.abs(np.cumsum(first) / n - np.cumsum(second) / m).max()
     return float(stats.kstwobign.sf(gap * math.sqrt(n * m / (n + m))))
+
+
+def _two_sample_p(now: Numbers, then: Numbers, axis: NumberAxis) -> float:
+    """Return the p-value of two samples of a number: of few values chi-square sees more."""
+    if len(axis.edges) < sketch.DISTINCT:
+        return _chi_square_p(now.counts, then.counts)
+    return kolmogorov_smirnov_p(now.counts, then.counts)
 
 
 def _binned(found: Numbers, axis: NumberAxis) -> profiles.Numbers:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from pipelines.canonical import sha256_file
 from pipelines.contract import Contract
+from pipelines.decisions import readback
 from pipelines.decisions.load import LoadedModel, load
+from pipelines.decisions.readback import ReadBack
 from pipelines.errors import GateRefused, IntegrityBroken, NotThere
 from pipelines.layout import Watched
 from pipelines.ledger.log import Ledger
@@ -22,7 +24,7 @@ from pipelines.release.baseline import Baseline
 from pipelines.release.policy import Policy
 from pipelines.release.version_files import VersionFiles, fetched
 from pipelines.typed import read_json
-from pipelines.watch import bias, bounds, drift, influence, outcomes, performance
+from pipelines.watch import bias, bounds, domain, drift, influence, outcomes, performance
 from pipelines.watch.bounds import Point
 from pipelines.watch.findings import Finding, Status, WatchReport, with_actions
 from pipelines.watch.profile import WindowProfile, WindowTally
@@ -149,6 +151,18 @@ def _influence(asked: Question, reading: Reading) -> tuple[tuple[Finding, ...], 
     sample = sampled(reading.sample, contract, own)
     explainer = model.reasons.explainer
     return influence.of_score(sample, explainer, contract, asked.limits)
+
+
+def _domain(asked: Question, ledger: Ledger, now: Sequence[ReadBack]) -> list[Finding]:
+    """Ask a classifier, where the params want it; it needs people of the window before."""
+    if asked.limits.max_domain_auc is None:
+        return []
+    sample, window = Sample(domain.SAMPLE), asked.window.former
+    for page in readback.between(ledger, window.start, window.end):
+        sample.add(page.decisions)
+    names = [each.name for each in asked.watching.contract.by_role("feature")]
+    sides = [[e.made.decided.values or {} for e in each] for each in (now, sample.taken())]
+    return domain.findings(sides[0], sides[1], names, asked.limits)
 
 
 def of_window(asked: Question, reading: Reading) -> Iterator[Finding]:
@@ -280,13 +294,15 @@ def run(
     if watching.baseline is None:
         made = report(asked, Found([no_reference(asked)]), None, None)
     else:
-        sample = Sample(asked.limits.influence_sample)
+        size = domain.SAMPLE if asked.limits.max_domain_auc is not None else 0
+        sample = Sample(max(size, asked.limits.influence_sample))
         labels = outcomes.labels(ledger, window)
         reading = read(ledger, window, watching.tally(), labels, sample)
         told(f"{reading.profile.decisions} decisions, {len(labels)} outcomes")
         former = former_profile(files, window, watching.baseline_sha256)
         chart = points(files, window, watching.baseline_sha256)
         found = look(asked, watching.baseline, reading, former, chart)
+        found.findings += _domain(asked, ledger, reading.sample)
         made = report(asked, found, reading.profile, former)
         reading.profile.write(files.profile(window.name, reading.profile.id))
     made.write(files.report(window.name, made.id))
