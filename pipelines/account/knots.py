@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 from urllib.parse import quote
 
 from pipelines.account.original import Original
 from pipelines.canonical import sha256_bytes, sha256_file
 from pipelines.decisions.record import Decision
 from pipelines.errors import IntegrityBroken
+from pipelines.layout import Layout
 from pipelines.records import Candidate, Environment, Record, Snapshot, Split, Verdict
 from pipelines.typed import read_json
-
-REPORT: Final = "reports/gate/verdict.json"
 
 
 class Knot(Record, frozen=True):
@@ -51,9 +49,9 @@ class Servers:
         """Return the page of an MLflow run."""
         return f"{self.mlflow}/#/runs/{quote(run)}" if self.mlflow else ""
 
-    def report(self, run: str, path: str) -> str:
+    def report(self, run: str, path: Path) -> str:
         """Return the address of a file of an MLflow run."""
-        asked = f"get-artifact?path={quote(path, safe='')}&run_uuid={quote(run)}"
+        asked = f"get-artifact?path={quote(path.as_posix(), safe='')}&run_uuid={quote(run)}"
         return f"{self.mlflow}/{asked}" if self.mlflow else ""
 
     def dag_run(self, run_id: str) -> Knot | None:
@@ -174,7 +172,7 @@ def _people(version: Original, verdict: Verdict, servers: Servers) -> Iterator[K
         kind="verdict",
         id=record.verdict_id,
         told="passed" if verdict.passed else "blocked",
-        link=servers.report(record.registry_run, REPORT),
+        link=servers.report(record.registry_run, Layout(Path()).verdict),
         of=("model", "policy"),
     )
     yield Knot(kind="policy", id=verdict.policy_sha256, told=verdict.policy)

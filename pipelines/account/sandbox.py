@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import io
-import os
 import shutil
 import subprocess
 import tarfile
@@ -139,7 +138,6 @@ def _runs(command: Sequence[str], given: bytes = b"") -> bool:
             capture_output=True,
             check=False,
             timeout=PROBE_SECONDS,
-            env=os.environ,
         )
     except (OSError, subprocess.TimeoutExpired):
         return False
