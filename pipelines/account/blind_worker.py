@@ -146,7 +146,7 @@ def bias(people: People, job: Job) -> dict[str, Json]:
 def _attribute(people: People, attribute: str, job: Job) -> dict[str, Json]:
     named = people.group[attribute].to_numpy(dtype=str)
     sizes = _sizes(named, people.identity)
-    shown = large_enough(sizes, job.min_group_size)
+    shown = large_enough(sizes, job.min_group_size, job.digits)
     told = {name: _rates(people, named == name, job) for name in shown}
     best = max((each["selection_rate"] for each in told.values()), default=0.0)
     for each in told.values():
@@ -188,19 +188,21 @@ def _sizes(named: NDArray[np.str_], identity: Sequence[str]) -> dict[str, int]:
     return {name: len(people) for name, people in sorted(found.items())}
 
 
-def large_enough(sizes: dict[str, int], least: int) -> list[str]:
+def large_enough(sizes: dict[str, int], least: int, digits: int) -> list[str]:
     """Return the groups that may be shown.
 
     What is withheld must be `least` people together or none: a single small group would follow from
-    the whole less the others, so the smallest of those is withheld with it. People of unknown
-    group are none.
+    the whole less the others, so the smallest of those is withheld with it. That is not needed
+    where rounding the whole's rate to `digits` leaves more people open than are withheld. People of
+    unknown group are none.
     """
+    whole = sum(sizes.values())
     shown = sorted(
         (name for name, size in sizes.items() if size >= least and name not in NOT_COUNTED),
         key=lambda name: sizes[name],
     )
-    hidden = sum(sizes.values()) - sum(sizes[name] for name in shown)
-    while shown and 0 < hidden < least:
+    hidden = whole - sum(sizes[name] for name in shown)
+    while shown and whole * 10.0**-digits < hidden < least:
         hidden += sizes[shown.pop(0)]
     return shown
 

@@ -173,11 +173,17 @@ def test_a_version_answers_so_often_and_no_more(fresh: World, tmp_path: Path) ->
 
 def test_small_groups_are_withheld_with_what_would_give_them_away() -> None:
     """A single small group takes the smallest large one with it; unknown is never a group."""
-    assert ["a", "b"] == sorted(blind_worker.large_enough({"a": 50, "b": 30}, 20))
-    assert ["a"] == blind_worker.large_enough({"a": 50, "b": 30, "c": 5}, 20)
-    assert ["b", "a"] == blind_worker.large_enough({"a": 50, "b": 30, "c": 15, "d": 9}, 20)
-    assert [] == blind_worker.large_enough({"a": 50, "c": 5}, 20)
-    assert ["a"] == blind_worker.large_enough({"a": 50, "unknown": 40}, 20)
+    assert ["a", "b"] == sorted(blind_worker.large_enough({"a": 50, "b": 30}, 20, 2))
+    assert ["a"] == blind_worker.large_enough({"a": 50, "b": 30, "c": 5}, 20, 2)
+    assert ["b", "a"] == blind_worker.large_enough({"a": 50, "b": 30, "c": 15, "d": 9}, 20, 2)
+    assert [] == blind_worker.large_enough({"a": 50, "c": 5}, 20, 2)
+    assert ["a"] == blind_worker.large_enough({"a": 50, "unknown": 40}, 20, 2)
+
+
+def test_what_rounding_hides_takes_no_other_group_with_it() -> None:
+    """Fifteen of two thousand are within the rounding of the whole's rate; twenty-five are not."""
+    assert ["b", "a"] == blind_worker.large_enough({"a": 1600, "b": 385, "c": 15}, 30, 2)
+    assert ["a"] == blind_worker.large_enough({"a": 1600, "b": 385, "c": 25}, 30, 2)
 
 
 def people(identity: list[str], **changes: Any) -> blind_worker.People:
