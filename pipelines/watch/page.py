@@ -60,10 +60,10 @@ def run(
     """
     profile, baseline = profile_of(made, places), baseline_of(made, places, registry)
     shown = msgspec.structs.replace(made, findings=(*besides, *made.findings))
-    snapshot = report.snapshot(made, shown, report.content(shown, profile, baseline))
-    page, data = report.write(made, snapshot, places)
+    content = report.content(shown, profile, baseline)
+    page, data = report.write(made, report.snapshot(made, shown, content), places)
     window = window_of(made)
-    number = workspace.add(places.workspace, made, snapshot, limits.snapshots)
+    number = workspace.add(places.workspace, made, content, limits.snapshots)
     address = log.keep(
         registry.version(made.version),
         window.name,

@@ -32,7 +32,8 @@ from pipelines.watch.findings import Finding, WatchReport
 from pipelines.watch.places import Places, window_of
 from pipelines.watch.profile import WindowProfile
 
-CHARTS: Final = 16
+CHARTS: Final = 12
+DIGITS: Final = 5  # of what is drawn
 CATEGORIES_DRAWN: Final = 12
 NEW: Final = "(not seen in training)"
 Table = dict[str, Any]
@@ -169,18 +170,20 @@ def _chart(name: str, profile: WindowProfile, baseline: Baseline) -> Iterator[di
 def _cumulated(now: Numbers, then: Numbers, axis: NumberAxis) -> tuple[list[float], dict[str, Any]]:
     """Return the edges and, at each, the share of values that are not above it."""
     ends = [each for each in (now.maximum, then.maximum) if each is not None]
-    x = [*axis.edges, max([*ends, *axis.edges[-1:]])]
+    edges = [*axis.edges, max([*ends, *axis.edges[-1:]])]
+    x = [float(f"{each:.{DIGITS + 1}g}") for each in edges]
     return x, {"reference": _running(then), "window": _running(now)}
 
 
 def _running(found: Numbers) -> list[float]:
-    return [each / found.count for each in accumulate(found.counts)]
+    return [round(each / found.count, DIGITS) for each in accumulate(found.counts)]
 
 
 def _shares(found: Sketch) -> list[float]:
     if not isinstance(found, Categories):
         return []
-    return [each / found.count for each in (*found.counts[:CATEGORIES_DRAWN], found.new)]
+    drawn = (*found.counts[:CATEGORIES_DRAWN], found.new)
+    return [round(each / found.count, DIGITS) for each in drawn]
 
 
 def snapshot(made: WatchReport, stated: WatchReport, shown: dict[str, Any]) -> Any:  # noqa: ANN401
@@ -190,17 +193,20 @@ def snapshot(made: WatchReport, stated: WatchReport, shown: dict[str, Any]) -> A
     IntegrityBroken when Evidently states another number of tests, or another status, than was
     planned.
     """
-    found = evidently_metrics.snapshot(
-        shown,
-        stated.findings,
-        timestamp=window_of(made).end.replace(tzinfo=None),
-        name=window_of(made).name,
-        tags=[made.action],
-        metadata={"version": made.version, "report": made.id},
-    )
+    found = evidently_metrics.snapshot(shown, stated.findings, **about(made))
     planned = [evidently_metrics.STATUS[each.status] for each in stated.findings]
     as_planned([result.status.value for result in found.tests_results], planned)
     return found
+
+
+def about(made: WatchReport) -> dict[str, Any]:
+    """Return what Evidently's snapshot of a report says of itself: dated at the window's end."""
+    return {
+        "timestamp": window_of(made).end.replace(tzinfo=None),
+        "name": window_of(made).name,
+        "tags": [made.action],
+        "metadata": {"version": made.version, "report": made.id},
+    }
 
 
 def write(made: WatchReport, found: Any, places: Places) -> tuple[Path, Path]:  # noqa: ANN401

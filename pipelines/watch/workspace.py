@@ -8,6 +8,7 @@ loads all of them to open. Its pages put text raw into a script, so "<" never ge
 from __future__ import annotations
 
 import hashlib
+import json
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,11 +16,11 @@ from typing import Any, Final
 
 from pipelines.canonical import sha256_json
 from pipelines.environments import locked
-from pipelines.release.reports import IN_JSON, STANDS_FOR_LESS
-from pipelines.watch.evidently_metrics import reloaded
+from pipelines.release.reports import STANDS_FOR_LESS
+from pipelines.watch.evidently_metrics import snapshot
 from pipelines.watch.findings import WatchReport
 from pipelines.watch.places import window_of
-from pipelines.watch.report import values
+from pipelines.watch.report import about, values
 
 INSTEAD_OF_LESS: Final = "\u2039"
 SERIES: Final = 12
@@ -41,20 +42,24 @@ def snapshot_id(made: WatchReport) -> uuid.UUID:
     return uuid.UUID(int=bits)
 
 
-def harmless(dumped: str) -> str:
-    """Return a dumped snapshot whose texts hold neither "<" nor what stands for it."""
-    return dumped.replace(IN_JSON, INSTEAD_OF_LESS).replace(STANDS_FOR_LESS, INSTEAD_OF_LESS)
+def harmless(shown: dict[str, Any]) -> dict[str, Any]:
+    """Return a page's content whose texts hold neither "<" nor what stands for it."""
+    text = json.dumps(shown, ensure_ascii=False)
+    plain: dict[str, Any] = json.loads(text.replace(STANDS_FOR_LESS, INSTEAD_OF_LESS))
+    return plain
 
 
-def add(folder: Path, made: WatchReport, snapshot: Any, keep: int) -> uuid.UUID:  # noqa: ANN401
+def add(folder: Path, made: WatchReport, shown: dict[str, Any], keep: int) -> uuid.UUID:
     """Put a window's snapshot into the workspace, draw its dashboard anew, drop what is too old.
 
-    Returns the snapshot's id. Other processes wait: Evidently's own files have no lock.
+    `shown` is the page's content. Its tests are left out: they are most of a snapshot's size, and
+    Evidently's dashboards draw none. Returns the snapshot's id. Other processes wait: Evidently's
+    own files have no lock.
     """
     from evidently.ui.workspace import Workspace
 
     folder.mkdir(parents=True, exist_ok=True)
-    kept = reloaded(harmless(snapshot.dumps()))
+    kept = snapshot(harmless(shown), (), **about(made))
     number, project = snapshot_id(made), project_id(made.model_name)
     with locked(folder.with_name(f"{folder.name}.lock")):
         workspace = Workspace(str(folder))
