@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -91,10 +91,12 @@ def shifted(values: pa.Array, axis: Axis, by: float, reference: Sketch) -> pa.Ar
     return pa.array(sketch.floats(values) + by * sketch.deviation(reference, axis))
 
 
-def false_alarms(reference: Reference, draws: int, rng: np.random.Generator) -> None:
+def false_alarms(
+    reference: Reference, sizes: Sequence[int], draws: int, rng: np.random.Generator
+) -> None:
     """Print the share of windows without drift that alarm."""
     print("| decisions in the window | windows | alarmed | nominal |\n|---|---|---|---|")
-    for size in WINDOWS:
+    for size in sizes:
         alarmed = sum(
             bool(reference.alarms(rng.integers(0, reference.rows, size), {})) for _ in range(draws)
         )
@@ -148,6 +150,7 @@ def main() -> None:
     """Measure both on the default data, and show a public data set that changed."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--draws", type=int, default=1000)
+    parser.add_argument("--sizes", type=int, nargs="*", default=WINDOWS)
     parser.add_argument("--column", default=None, help="The numeric column that is moved.")
     asked = parser.parse_args()
     rng = np.random.default_rng(17)
@@ -159,7 +162,7 @@ def main() -> None:
         if isinstance(axis, sketch.NumberAxis) and len(axis.edges) > sketch.DISTINCT
     ]
     print(f"{reference.rows} rows, {len(reference.axes)} columns")
-    false_alarms(reference, asked.draws, rng)
+    false_alarms(reference, asked.sizes, asked.draws, rng)
     with tempfile.TemporaryDirectory() as folder:
         changed(Path(folder))
     delays(reference, asked.column or numbers[0], max(asked.draws // 10, 10), rng)

@@ -12,6 +12,7 @@ from scipy import stats
 from pipelines.data import sketch
 from pipelines.data.sketch import Axis, Sketch
 from pipelines.params import WatchParams
+from pipelines.release.checks import _statistics
 from pipelines.watch import drift
 from pipelines.watch.findings import Finding
 
@@ -200,3 +201,14 @@ def test_the_floor_holds_for_numbers_categories_and_shares() -> None:
             each = found[name]
             below[name] += (each.value or 0.0) <= (each.floor or math.nan)
     assert min(below.values()) >= 93
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [([5, 9], [7, 2]), ([5, 9, 0], [7, 2, 30]), ([0, 4], [0, 9]), ([0, 0], [3, 4]), ([3], [4])],
+)
+def test_the_chi_square_p_is_the_gates_own(first: list[int], second: list[int]) -> None:
+    """The quick form gives what the gate's check gives, with few values and with more."""
+    assert _statistics.chi_square_p(first, second) == pytest.approx(
+        drift.chi_square_p(first, second)
+    )
