@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
 
-from pipelines import layout, quiet
 from pipelines.cli import voice
 from pipelines.cli.options import JSON
 from pipelines.errors import Unavailable
-
-REPOSITORY_VARIABLE = "CLEW_REPOSITORY"
 
 
 @click.command()
@@ -22,31 +18,19 @@ REPOSITORY_VARIABLE = "CLEW_REPOSITORY"
 @JSON
 def service(name: str, healthy: bool, show: bool, as_json: bool) -> None:
     """Become one service of a production stack: NAME, else CLEW_SERVICE. `prepare` comes first."""
-    from pipelines.stack import production, production_prepare
+    from pipelines.stack import production_run as this
 
-    state = layout.state()
-    named = os.environ.get(REPOSITORY_VARIABLE)
-    repository = Path(named) if named else layout.repository()
-    settings, inherited = production.read(state), quiet.environment(state)
+    place = this.place()
     if name == "prepare":
-        voice.record(
-            {"commit": production_prepare.run(state, repository, settings, inherited)},
-            as_json=as_json,
-        )
+        voice.record({"commit": this.prepare(place)}, as_json=as_json)
         return
-    chosen = production.chosen(production.stack(state, repository, settings, inherited), name)
+    chosen = this.chosen(place, name)
     if show:
-        own = {k: v for k, v in chosen.environment.items() if os.environ.get(k) != v}
-        voice.record({"command": " ".join(chosen.command)} | own, as_json=as_json)
-    elif healthy:
-        from pipelines.stack.production_health import well
-
-        if not well(chosen):
-            raise Unavailable("the service is not healthy", where=name, hint="see its log")
-    else:
-        production_prepare.require(repository)
-        os.chdir(chosen.folder)
-        os.execve(chosen.command[0], chosen.command, dict(chosen.environment))  # noqa: S606
+        voice.record({"command": " ".join(chosen.command)} | this.own(chosen), as_json=as_json)
+    elif not healthy:
+        this.become(place, chosen)
+    elif not this.well(chosen):
+        raise Unavailable("the service is not healthy", where=name, hint="see its log")
 
 
 @click.command()
