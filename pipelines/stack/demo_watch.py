@@ -36,6 +36,7 @@ SHARE = 0.25  # of the landed applications, those with the highest values
 MOST = 400
 NUMBERS = ("integer", "number")
 SHOWN = 5
+MARK = "# of the demo\n"
 
 
 def play(
@@ -111,7 +112,7 @@ def _number(text: str) -> float:
 def _say(made: WatchReport | None, messages: Sequence[str], tell: Tell) -> None:
     """Tell what the watch found. Raises GateRefused where it asks for no retrain."""
     alarms = made.alarms if made else ()
-    tell(f"the watch alarms: {len(alarms)} findings, {len(messages)} people's messages")
+    tell(f"the watch alarms: {len(alarms)} findings, {len(messages)} alerts delivered")
     for each in alarms[:SHOWN]:
         tell(f"  {each.said}")
     if not any(each.action == "retrain" for each in alarms):
@@ -140,7 +141,8 @@ def _retrained(repository: Path, state: State, engineer: airflow_api.Airflow, te
 def told(state: State) -> Iterator[list[str]]:
     """Be the one who is told while the ``with`` block lasts; give the titles of what came.
 
-    Where somebody is named already nothing is changed, and nothing comes here.
+    Where somebody is named already nothing is changed, and nothing comes here; what a killed demo
+    left is replaced.
     """
     messages: list[str] = []
 
@@ -155,14 +157,15 @@ def told(state: State) -> Iterator[list[str]]:
             """Say nothing."""
 
     file = places.targets(state)
-    if file.exists():
+    if file.exists() and not file.read_text(encoding="utf-8").startswith(MARK):
         yield messages
         return
+    file.unlink(missing_ok=True)
     with http.server.ThreadingHTTPServer((LOOPBACK, 0), Hook) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         private = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(private, "w", encoding="utf-8") as out:
-            out.write(f"json://{LOOPBACK}:{server.server_port}/\n")
+            out.write(f"{MARK}json://{LOOPBACK}:{server.server_port}/\n")
         try:
             yield messages
         finally:

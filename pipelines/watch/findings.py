@@ -39,6 +39,12 @@ class Finding(Record, frozen=True):
     n: int = 0
     action: Action = "none"
 
+    def __post_init__(self) -> None:
+        # A count read back is a float, and the report's id must be the one it was written with.
+        for name in ("value", "bound", "floor", "p", "p_adjusted"):
+            if isinstance(number := getattr(self, name), int):
+                msgspec.structs.force_setattr(self, name, float(number))
+
     @property
     def key(self) -> str:
         """What stays the same when the question is asked again of the same window."""

@@ -17,7 +17,9 @@ import pytest
 from pipelines.errors import IntegrityBroken
 from pipelines.layout import State
 from pipelines.params import WatchParams
+from pipelines.typed import read_json
 from pipelines.watch import drift, evidently_metrics, report
+from pipelines.watch.findings import WatchReport
 from pipelines.watch.places import Places
 from tests.system import require
 from tests.watch import pages
@@ -82,6 +84,13 @@ def test_no_column_vanishes(made: Any) -> None:
     empty, holes = (next(row for row in rows if row[0] == name) for name in ("nobody", "holes"))
     assert ("500", "800", "1", "1") == tuple(empty[1:5])
     assert ("1", "0.6663") == tuple(holes[3:5])
+
+
+def test_a_report_read_back_has_the_id_it_was_written_with(tmp_path: Path) -> None:
+    """Counts and shares alike come back as they were: by its id a stored report is known."""
+    found = pages.report_of(pages.finding(value=3, bound=0, floor=1, p=1, p_adjusted=0))
+    found.write(tmp_path / "report.json")
+    assert found.id == read_json(tmp_path / "report.json", WatchReport).id
 
 
 def test_nulls_are_judged(made: Any) -> None:
