@@ -37,7 +37,7 @@ def report(found: Dossier, touched: Sequence[bytes], today: dt.date) -> Letter:
         "Clock": clock(found, today),
         "Decisions that rest on it": str(len(touched)),
     }
-    sections = [Section("The incident", (table("The incident", rows),))]
+    sections = [Section("The incident", (table("What is known of it", rows),))]
     for number, action in found.actions:
         told = {"By": action.person, "Why": action.reason, "Entry": number}
         told |= {name.replace("_", " "): _text(each) for name, each in action.came_to.items()}
