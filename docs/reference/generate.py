@@ -17,6 +17,7 @@ from pipelines import contract, errors, flow, params, ports, records
 from pipelines.cli.main import COMMANDS, clew
 from pipelines.decisions import records as decided
 from pipelines.release import policy
+from pipelines.watch import findings
 
 TRIED = {True: "yes", False: "no"}
 HERE = Path(__file__).resolve().parent
@@ -177,6 +178,8 @@ def facts() -> str:
     lines += [_struct(kind) for kind in _structs(records)]
     lines.append(f"## Deciding\n\n{inspect.getdoc(decided)}\n")
     lines += [_struct(kind) for kind in _structs(decided)]
+    lines.append(f"## Watching\n\n{inspect.getdoc(findings)}\n")
+    lines += [_struct(kind) for kind in _structs(findings)]
     tags = "\n".join(f"| `{tag.value}` |" for tag in ports.Tag)
     lines.append(f"## Tags in MLflow\n\nOn runs and versions alike.\n\n| tag |\n|---|\n{tags}\n")
     return "\n".join(lines)
