@@ -101,6 +101,8 @@ def nearest_changes(asked: Then, decision_id: str, most: int = WANTED) -> Counte
         if made is None:
             bound = _told(result, tuple(untouched))
             break
+        if not made.nearest:
+            bound = _told(result, tuple(untouched))
         found.append(made)
         untouched.append(main)
     return Counterfactuals(

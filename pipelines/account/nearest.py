@@ -8,7 +8,7 @@ from typing import Final
 from pipelines.account.levers import Lever
 from pipelines.model.plan import Value
 
-MOST_CELLS: Final = 20_000
+MOST_CELLS: Final = 4_000
 SLACK: Final = 1e-9  # below it a margin may miss the threshold by the order of its sum alone
 
 

@@ -72,7 +72,48 @@ def _search(
                 costs = axes[place].costs
                 more = cost - costs[after - 1] + costs[after]
                 heapq.heappush(heap, (more, (*cell[:place], after, *cell[place + 1 :]), place))
-    return Nearest(None, cost if heap else math.inf, cells)
+    if not heap:
+        return Nearest(None, math.inf, cells)
+    instead = _greedy(base, axes, fixed, trees, needed)
+    if instead is None:
+        return Nearest(None, cost, cells)
+    found = _changes(axes, instead)
+    margin = plan.margin({**row, **{lever.name: value for lever, value in found}})
+    return Nearest(found if margin >= needed else None, cost, cells)
+
+
+def _greedy(
+    base: list[float], axes: Sequence[Axis], fixed: float, trees: Sequence[Walk], needed: float
+) -> tuple[int, ...] | None:
+    """Return a cell that is high enough, not the nearest: what lifts most for its cost goes first.
+
+    Then every axis goes back as far as it can.
+    """
+
+    def height(cell: tuple[int, ...]) -> float:
+        values = _moved(base, axes, cell)
+        return fixed + sum(_value(tree, values) for tree in trees)
+
+    cell, now = (0,) * len(axes), height((0,) * len(axes))
+    while now < needed:
+        best, rate = None, 0.0
+        for place, axis in enumerate(axes):
+            for at in range(cell[place] + 1, len(axis.values)):
+                other = (*cell[:place], at, *cell[place + 1 :])
+                gained = min(height(other), needed) - now
+                found = gained / max(axis.costs[at] - axis.costs[cell[place]], SLACK)
+                if found > rate:
+                    best, rate = other, found
+        if best is None:
+            return None
+        cell, now = best, height(best)
+    for place in sorted(range(len(axes)), key=lambda each: -axes[each].costs[cell[each]]):
+        for at in range(cell[place]):
+            other = (*cell[:place], at, *cell[place + 1 :])
+            if height(other) >= needed:
+                cell = other
+                break
+    return cell
 
 
 def _changes(axes: Sequence[Axis], cell: Sequence[int]) -> tuple[tuple[Lever, Value], ...]:
