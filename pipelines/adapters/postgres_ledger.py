@@ -66,7 +66,10 @@ def create_schema(url: str, writer: str = "", eraser: str = "") -> None:
 
     The writer may insert and select, nothing else; the eraser may also delete encrypted parts.
     """
-    with _postgres_errors(), psycopg.connect(url, autocommit=True) as connection:
+    with (
+        _postgres_errors(),
+        psycopg.connect(url, autocommit=True, client_encoding="utf8") as connection,
+    ):
         connection.execute(SCHEMA)
         tables = sql.SQL("entry, part, erased, tile, checkpoint, cosigned")
         for role in filter(None, (writer, eraser)):
@@ -193,7 +196,7 @@ class PostgresStore(SqlReads):
 
     @contextmanager
     def snapshot(self) -> Iterator[ReadRaw]:
-        with _postgres_errors(), psycopg.connect(self._url) as own:
+        with _postgres_errors(), psycopg.connect(self._url, client_encoding="utf8") as own:
             own.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
 
             def read(table: str, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
@@ -205,7 +208,9 @@ class PostgresStore(SqlReads):
 
     def _usable(self, connection: psycopg.Connection[Any] | None) -> psycopg.Connection[Any]:
         if connection is None or connection.closed or connection.broken:
-            return psycopg.connect(self._url, autocommit=True, connect_timeout=10)
+            return psycopg.connect(
+                self._url, autocommit=True, connect_timeout=10, client_encoding="utf8"
+            )
         return connection
 
 
