@@ -48,4 +48,5 @@ def test_the_menu_leads_to_the_pages_where_they_run(tmp_path: Path) -> None:
     (view,) = found["views"]
     assert ("Decisions", "http://127.0.0.1:4005/record/") == (view["name"], view["href"])
     assert ("nav", None) == (view["destination"], view["url_route"])
+    assert ("browse", False) == (view["category"], view["nav_top_level"])
     assert [] == read(tmp_path, "")["views"]

@@ -1,7 +1,8 @@
 # ruff: noqa: INP001 - a folder that Airflow looks through, no package
 """A menu entry in Airflow that leads to the record's pages, where those run.
 
-It is a link and no frame: the pages refuse to be framed, and ask for a login of their own.
+It is a link and no frame: the pages refuse to be framed, and ask for a login of their own. It
+stands under Browse, for on the top level Airflow 3.3.2 makes a button of a link, which leads nowhere.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ def views(pages: str) -> list[dict[str, Any]]:
             "name": "Decisions",
             "href": f"{pages}/record/",
             "destination": "nav",
-            "nav_top_level": True,
+            "category": "browse",
         }
     ]
 
