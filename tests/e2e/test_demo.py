@@ -228,6 +228,28 @@ def test_decisions_were_recorded_and_an_edit_was_caught(played: Played) -> None:
     assert "exit 1" in played.told
 
 
+def test_a_shifted_month_was_caught_and_ended_in_a_retrain_through_the_gate(
+    played: Played,
+) -> None:
+    """The watch alarmed, people were told, and the run it asked for carries why to its version."""
+    from mlflow import MlflowClient
+
+    assert "the watch alarms: " in played.told
+    assert " 0 alerts delivered" not in played.told
+    assert "a retrain was asked for: train_model asset_triggered__" in played.told
+    client = MlflowClient(f"sqlite:///{played.state.mlflow_database}")
+    asked = [
+        found.tags[Tag.ASKED.value]
+        for found in client.search_model_versions(f"name = '{MODEL}'")
+        if Tag.ASKED.value in found.tags
+    ]
+    assert 1 == len(asked)
+    assert asked[0].startswith(f"{MODEL}/1/")
+    pages = list((played.state.watch / MODEL).rglob("*.evidently.html"))
+    assert 1 == len(pages)
+    assert list((played.state.watch / ".evidently").rglob("snapshots/*.json"))
+
+
 def test_undo_refuses_when_there_is_nothing_to_go_back_to(played: Played) -> None:
     """The first champion has no predecessor: undo says so and changes nothing."""
     registry = wiring.registry(played.state)(MODEL)
