@@ -2,7 +2,7 @@
 """A menu entry in Airflow that leads to the record's pages, where those run.
 
 It is a link and no frame: the pages refuse to be framed, and ask for a login of their own. It
-stands under Browse, for on the top level Airflow 3.3.2 makes a button of a link, which leads nowhere.
+stands under Browse: on the top level Airflow 3.3.2 makes a button of it that leads nowhere.
 """
 
 from __future__ import annotations
