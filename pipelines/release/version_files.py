@@ -98,7 +98,7 @@ def fetched(registry: Registry, record: ModelVersion, into: Path) -> VersionFile
 
 
 def checked(record: ModelVersion, folder: Path) -> VersionFiles:
-    """Return a version's files in a folder, once every digest is checked. Raises IntegrityBroken."""
+    """Return a version's files once every digest is checked. Raises IntegrityBroken."""
     found = VersionFiles(folder)
     where = f"{record.model_name} version {record.version}"
     _same(where, "the files", sha256_tree(folder), record.files_sha256)
