@@ -40,7 +40,16 @@ def snapshot(content: dict[str, Any], found: tuple[Finding, ...], **about: Any) 
     ]
     metrics += [kinds.value(check=check) for check in content[VALUES]]
     report = kinds.report(metrics, include_tests=False)
-    return report.run(kinds.shown(json.dumps(content)), None, **about)
+    return report.run(_dataset(json.dumps(content)), None, **about)
+
+
+def _dataset(content: str) -> Any:  # noqa: ANN401
+    """Return the data set that Evidently sees: our numbers in one cell, no row of the data."""
+    import pandas as pd
+    from evidently import DataDefinition, Dataset
+
+    frame = pd.DataFrame({SHOWN: [content]})
+    return Dataset.from_pandas(frame, data_definition=DataDefinition(text_columns=[SHOWN]))
 
 
 def _tests(kinds: SimpleNamespace, found: tuple[Finding, ...], first: int) -> list[Any]:
@@ -59,7 +68,7 @@ def _tests(kinds: SimpleNamespace, found: tuple[Finding, ...], first: int) -> li
 def _kinds() -> SimpleNamespace:
     """Import Evidently and define our metrics for it, once a process."""
     import pandas as pd
-    from evidently import DataDefinition, Dataset, Report
+    from evidently import Report
     from evidently.core.metric_types import DataframeCalculation, DataframeMetric
     from evidently.tests import gte
 
@@ -97,14 +106,7 @@ def _kinds() -> SimpleNamespace:
         def display_name(self) -> str:
             return f"values of {self.metric.check}"
 
-    def shown(content: str) -> Any:  # noqa: ANN401
-        """Return the data set that Evidently sees: our numbers in one cell, no row of the data."""
-        frame = pd.DataFrame({SHOWN: [content]})
-        return Dataset.from_pandas(frame, data_definition=DataDefinition(text_columns=[SHOWN]))
-
-    return SimpleNamespace(
-        state=FindingState, value=FindingValue, report=Report, at_least=gte, shown=shown
-    )
+    return SimpleNamespace(state=FindingState, value=FindingValue, report=Report, at_least=gte)
 
 
 def _widgets(content: dict[str, Any]) -> list[Any]:

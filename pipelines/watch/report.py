@@ -53,7 +53,7 @@ def content(
         "counters": [[name, str(value)] for name, value in counters(made).items()],
         HOLDS: [float(each.status == "ok") for each in made.findings],
         evidently_metrics.VALUES: values(made),
-        "tables": [_findings(made), *columns, *_tables(made.tables)],
+        "tables": [_findings(made), _bound(made), *_said(made), *columns, *_tables(made.tables)],
         "charts": charts,
     }
     safe: dict[str, Any] = protect_all(shown)
@@ -63,11 +63,9 @@ def content(
 def counters(made: WatchReport) -> dict[str, object]:
     """Return what stands on top of the page."""
     return {
-        "model": f"{made.model_name} version {made.version}",
-        "window": window_of(made).name,
-        "decisions": made.decisions,
         "alarms": len(made.alarms),
         "action": made.action,
+        "decisions": made.decisions,
     }
 
 
@@ -83,12 +81,30 @@ def values(made: WatchReport) -> dict[str, list[list[str | float]]]:
 
 def _findings(made: WatchReport) -> Table:
     columns = ("status", "check", "of", "measure", "value", "bound", "chance", "p", "n", "action")
-    return plain_table("Findings, the worst first", (*columns, "said"), map(_row, made.findings))
+    return plain_table("Findings, the worst first", columns, map(_row, made.findings))
+
+
+def _bound(made: WatchReport) -> Table:
+    """Return what the report is about and bound to."""
+    rows = (
+        ("model", f"{made.model_name} version {made.version}"),
+        ("window", f"{made.start} to {made.end}"),
+        ("policy pack", made.policy),
+        ("report", made.id),
+    )
+    return plain_table("Watched", ("what", "which"), rows)
+
+
+def _said(made: WatchReport) -> Iterator[Table]:
+    """Yield in words what could not be measured, where there is any."""
+    rows = [(each.status, each.key, each.said) for each in made.findings if each.value is None]
+    if rows:
+        yield plain_table("Without a number", ("status", "finding", "said"), rows)
 
 
 def _row(each: Finding) -> tuple[CELL, ...]:
     numbers = (each.value, each.bound, each.floor, each.p_adjusted, each.n)
-    return (each.status, each.check, each.of, each.measure, *numbers, each.action, each.said)
+    return (each.status, each.check, each.of, each.measure, *numbers, each.action)
 
 
 def _columns(profile: WindowProfile, baseline: Baseline) -> Table:

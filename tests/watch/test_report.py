@@ -183,7 +183,7 @@ def test_tables_of_the_report_are_shown() -> None:
     """A list of records is a table of its own, anything else by its keys; empty ones are left."""
     records = [{"group": EVIL, "rate": 0.5}, {"group": "b", "people": 3}]
     made = pages.report_of(pages.finding(), tables={"groups": records, "one": {"a": 1}, "no": []})
-    tables = {each["title"]: each for each in report.content(made, None, None)["tables"][1:]}
+    tables = {each["title"]: each for each in report.content(made, None, None)["tables"][2:]}
     assert ["group", "rate", "people"] == tables["groups"]["columns"]
     assert ["b", "undefined", "3"] == tables["groups"]["rows"][1]
     assert [["a", "1"]] == tables["one"]["rows"]
