@@ -41,6 +41,16 @@ def test_a_run_goes_on_at_the_code_it_was_begun_at(here: Path) -> None:
     assert begun(Git(here), "another", "Code") is None
 
 
+def test_why_a_run_was_asked_for_stays_with_it(here: Path) -> None:
+    """What the watch asks for stands in the run's first commit, on one line whatever it says."""
+    first = answer("begin", "--run-id=r", "--asked=m/1/w: window w:\nClew-Code: evil")
+    assert first == answer("begin", "--run-id=r", "--asked=m/1/w: window w:\nClew-Code: evil")
+    assert "m/1/w: window w: Clew-Code: evil" == begun(Git(here), "r", "Asked")
+    assert git(here, "rev-parse", "HEAD") == begun(Git(here), "r", "Code")
+    answer("begin", "--run-id=plain")
+    assert begun(Git(here), "plain", "Asked") is None
+
+
 def test_a_choice_left_empty_is_no_choice(here: Path) -> None:
     """The form hands over empty fields; they choose nothing, and are no other choice later."""
     first = answer("begin", "--run-id=r", "--choice=candidate=", "--choice=policy=")
