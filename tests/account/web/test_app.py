@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 from pipelines.account.web import search
 from pipelines.account.web.app import within
 from pipelines.account.web.session import SECONDS, Sessions
+from pipelines.account.web.site import Found, Report
 from pipelines.decisions.record import Recorded
 from pipelines.decisions.service import api_keys
 from pipelines.decisions.service.api_keys import ApiKeys, NotKnown, Role
@@ -281,3 +283,16 @@ def test_a_thread_that_does_not_hold_is_told_and_the_decision_still_shown(
     own.close()
     assert "The thread does not hold" in html
     assert f"entry {found.index} of" in html
+
+
+def test_the_watch_s_findings_stand_by_window_with_the_worst_of_each_check(world: World) -> None:
+    """A window shows the worst of each check, and every finding in words; others are escaped."""
+    alarm = Found("drift", "income", "psi", "alarm", "it moved <far>", 0.31, 0.2, 400)
+    fine = Found("drift", "job", "psi", "ok", "as before", 0.01, 0.2, 400)
+    start, end = "2026-11-01T00:00:00+00:00", "2026-11-08T00:00:00+00:00"
+    report = Report(start, end, "1", 400, "alert", (alarm, fine))
+    made = dataclasses.replace(sites.site(world), reports=lambda: [report])
+    html = sites.local(made).see("/record/watch")
+    assert "it moved &lt;far&gt;" in html
+    assert "1 findings that are not in order" in html
+    assert 1 == html.count('<td><span class="bad">alarm</span></td><td>alert</td>')
