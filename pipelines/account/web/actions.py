@@ -5,6 +5,7 @@ Each of these records, before or while it is done, that it was done and by whom.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -22,6 +23,7 @@ from pipelines.account.web.gate import Visitor
 from pipelines.account.web.site import Site
 from pipelines.account.web.view import reading
 from pipelines.account.what_if import WhatIf, what_if
+from pipelines.account.would_change import would_change
 from pipelines.decisions.service.api_keys import Role
 from pipelines.errors import BadRequest, NotThere
 from pipelines.ledger.entry import read_entry
@@ -102,7 +104,8 @@ def letter(site: Site, number: bytes, visitor: Visitor, kind: str, language: str
     explain.checked(settings, language, kind)
     course = explain.looked(site.recorder, number, visitor.name)
     case = case_of(course, site.ledger, site.registry, site.state, site.policies)
-    return explain.run(case, settings, language, kind)
+    told = dataclasses.replace(case, changes=would_change(site.where, course))
+    return explain.run(told, settings, language, kind)
 
 
 def contest(
