@@ -1,8 +1,9 @@
-"""Verify the whole log and decide a random sample of decisions again; people are told of a break.
+"""Verify the whole log, decide a random sample again, look at deadlines; people are told of breaks.
 
 Runs on the cron of `params.yaml` and by hand. The log is verified with the one-file verifier. What
 is drawn follows from the log's newest checkpoint, so nobody chooses it. A decision that does not
-come out again in its original environment is no figure to watch but an alarm: the run is red.
+come out again in its original environment is no figure to watch but an alarm: the run is red. So is
+a contest or an incident that waits longer than the policy pack allows.
 
 How to trigger, what each field means, what red means: docs/how-to/replay-a-decision.md.
 """
@@ -40,9 +41,10 @@ with DAG(
         words=["audit-replay", "--sample={{ params.sample }}"],
         trigger_rule=TriggerRule.ALL_DONE,
     )
+    deadlines = ClewTask(task_id="deadlines", words=["audit-deadlines"])
     alert = ClewTask(task_id="alert", words=["audit-alert"], trigger_rule=TriggerRule.ONE_FAILED)
     # Ends the run: an alert that went out must not make a broken log look green.
     done = EmptyOperator(task_id="done", trigger_rule=TriggerRule.NONE_FAILED)
     verify >> replay
-    [verify, replay] >> alert
-    [verify, replay, alert] >> done
+    [verify, replay, deadlines] >> alert
+    [verify, replay, deadlines, alert] >> done

@@ -15,7 +15,7 @@ import click
 from pipelines import params, run_step, runs
 from pipelines.cli.options import Place, here
 from pipelines.cli.run import data_commit, replace_source
-from pipelines.cli.task_audit import audit_alert, audit_replay, audit_verify
+from pipelines.cli.task_audit import audit_alert, audit_deadlines, audit_replay, audit_verify
 from pipelines.cli.task_decide import score, switch
 from pipelines.cli.task_erase import erase, erase_plan
 from pipelines.cli.task_release import approve, plan, promote
@@ -36,7 +36,7 @@ def task() -> None:
 
 
 WATCH = (outcomes, watch, watch_report, watch_stop, watch_alert)
-AUDIT = (audit_verify, audit_replay, audit_alert)
+AUDIT = (audit_verify, audit_replay, audit_deadlines, audit_alert)
 for each in (plan, approve, promote, score, switch, erase_plan, erase, *WATCH, *AUDIT):
     task.add_command(each)
 

@@ -1,4 +1,4 @@
-"""The tasks of the nightly audit: verify the whole log, replay a sample, tell people of a break."""
+"""The tasks of the nightly audit: verify the log, replay a sample, look at deadlines, alert."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from pipelines.errors import NotThere
 WHO = "audit_ledger"
 NO_LEDGER = "nothing is recorded yet"
 BROKEN = (
-    "The log did not verify, or recorded decisions did not come out again. Keep everything as it "
-    "is. Look at the log of the run of audit_ledger, then: clew verify; clew replay ID"
+    "The log did not verify, recorded decisions did not come out again, or somebody waits longer "
+    "for an answer than the law allows. Keep everything as it is. The red task of the run of "
+    "audit_ledger says which; then: clew verify; clew replay ID; clew contests; clew incident list"
 )
 
 
@@ -58,11 +59,29 @@ def audit_replay(sample: int) -> None:
 
 
 @click.command()
+def audit_deadlines() -> None:
+    """Look at every contest that waits and at every incident; a late one is an alarm."""
+    from pipelines.account import contest, incident
+    from pipelines.account.afterwards import now
+
+    state, today = here().state, now().date()
+    if not state.ledger_policy.exists():
+        tell(skipped=NO_LEDGER)
+        return
+    with open_ledger(state) as ledger:
+        waiting, incidents = contest.waiting(ledger), incident.incidents(ledger)
+    tell(contests=len(waiting), incidents=len(incidents))
+    late = contest.overdue(waiting, today) or incident.overdue(incidents, today)
+    if late:
+        raise late
+
+
+@click.command()
 def audit_alert() -> None:
     """Tell everybody who is named that the audit broke. Raises NotThere where nobody is."""
     targets = wiring.alert_targets(here().state)
     if not targets:
         raise NotThere("the audit broke, and nobody is named to be told")
     for each in targets:
-        each.send("Clew: the audit of the ledger broke", BROKEN)
+        each.send("Clew: the nightly audit is red", BROKEN)
     tell(sent=len(targets))

@@ -80,6 +80,7 @@ def watch(answers: dict[str, Any], **conf: object) -> dict[str, Any]:
 AUDITED = {
     "audit-verify": {"answer": {"verified": "200 entries"}},
     "audit-replay": {"answer": {"replayed": 50, "differs": 0}},
+    "audit-deadlines": {"answer": {"contests": 1, "incidents": 0}},
 }
 
 
@@ -132,6 +133,7 @@ SCENARIOS: dict[str, dict[str, Any]] = {
     "no ledger": audit({"audit-verify": {"answer": {"skipped": "nothing is recorded yet"}}}),
     "a decision that differs": audit(AUDITED | {"audit-replay": {"exit": 5}}),
     "a log that was tampered with": audit(AUDITED | {"audit-verify": {"exit": 5}}),
+    "a late answer": audit(AUDITED | {"audit-deadlines": {"exit": 4}}),
     "a quiet window": watch(QUIET),
     "an alarming window": watch(ALARMED, window="2026-10"),
     "the same window again": watch(ALARMED, window="2026-10"),
