@@ -12,6 +12,7 @@ import http.server
 import json
 import math
 import os
+import random
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -49,7 +50,7 @@ def play(
     """
     engineer = airflow_api.connect(state, ENGINEER)
     start = _now()
-    _decide(repository, state, mlflow, tell)
+    _decide(repository, state, mlflow, start, tell)
     window = f"{start}/{_now()}"
     with told(state) as messages:
         engineer.wait_for_dag(WATCH, PATIENCE)
@@ -65,20 +66,20 @@ def play(
     return judged, {"report of the watch": found.page(made) if made else None}
 
 
-def _decide(repository: Path, state: State, mlflow: str, tell: Tell) -> None:
+def _decide(repository: Path, state: State, mlflow: str, seed: str, tell: Tell) -> None:
     folder = state.home / FOLDER
     asked = folder / "shifted.csv"
-    column = shifted(
-        sorted(state.landing.glob("*.csv")), contracts.read(Layout(repository).contract), asked
-    )
+    known, landed = contracts.read(Layout(repository).contract), sorted(state.landing.glob("*.csv"))
+    column = shifted(landed, known, asked, seed)
     tell(f"a month of other applicants: the highest values of '{column}'")
     environment = quiet.environment(state) | {"MLFLOW_TRACKING_URI": mlflow}
     clew(repository, environment, "score", str(asked), "--out", str(folder / "shifted.jsonl"))
 
 
-def shifted(files: Sequence[Path], known: Contract, target: Path) -> str:
+def shifted(files: Sequence[Path], known: Contract, target: Path, seed: str) -> str:
     """Write the rows with the highest values of the most varied number; return its column's name.
 
+    Their order is drawn from `seed`: the same file again would be decided on no second time.
     Raises NotThere where nothing landed as CSV or no feature is a number.
     """
     if not files:
@@ -95,10 +96,12 @@ def shifted(files: Sequence[Path], known: Contract, target: Path) -> str:
         raise NotThere("no feature is a number", where=files[0].name)
     column = max(numbers, key=lambda name: len({row[name] for row in rows}))
     ordered = sorted(rows, key=lambda row: _number(row[column]), reverse=True)
+    chosen = ordered[: min(MOST, int(len(rows) * SHARE))]
+    random.Random(seed).shuffle(chosen)  # noqa: S311 - an order, not a secret
     with target.open("w", encoding="utf-8", newline="") as out:
         writer = csv.DictWriter(out, head, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(ordered[: min(MOST, int(len(rows) * SHARE))])
+        writer.writerows(chosen)
     return column
 
 

@@ -33,23 +33,26 @@ def test_the_shifted_month_holds_real_rows_with_the_highest_values(tmp_path: Pat
     """Nothing is made up: a quarter of the landed rows, those highest in the most varied number."""
     file, column = landed(tmp_path)
     target = tmp_path / "shifted.csv"
-    assert column == demo_watch.shifted([file], ADULT, target)
+    assert column == demo_watch.shifted([file], ADULT, target, "a")
     rows = list(csv.DictReader(target.open()))
     before = list(csv.DictReader(file.open()))
     assert 25 == len(rows)
     assert all(row in before for row in rows)
     assert sorted((int(r[column]) for r in before if r[column] != "?"), reverse=True)[:25] == [
-        int(row[column]) for row in rows
+        int(each) for each in sorted((row[column] for row in rows), key=int, reverse=True)
     ]
+    first = target.read_bytes()
+    demo_watch.shifted([file], ADULT, target, "b")
+    assert first != target.read_bytes()
 
 
 def test_without_landed_data_nothing_is_shifted(tmp_path: Path) -> None:
     """No file, or no number in it, is said and not made up."""
     with pytest.raises(NotThere):
-        demo_watch.shifted([], ADULT, tmp_path / "out.csv")
+        demo_watch.shifted([], ADULT, tmp_path / "out.csv", "a")
     (tmp_path / "no.csv").write_text("a,b\n1,2\n")
     with pytest.raises(NotThere):
-        demo_watch.shifted([tmp_path / "no.csv"], ADULT, tmp_path / "out.csv")
+        demo_watch.shifted([tmp_path / "no.csv"], ADULT, tmp_path / "out.csv", "a")
 
 
 def test_the_demo_hears_alerts_and_leaves_nobody_named(tmp_path: Path) -> None:
