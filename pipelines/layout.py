@@ -359,7 +359,7 @@ class Watched:
         return self.window(window) / "newest.json"
 
     def every(self) -> list[Path]:
-        """The newest report of each window, by the window's name."""
+        """Return the newest report of each window, by the window's name."""
         return sorted(self.folder.glob("*/newest.json"))
 
 
