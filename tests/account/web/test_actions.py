@@ -258,7 +258,9 @@ def test_the_nearest_changes_are_shown_as_they_are_found(world: World, decided: 
     assert len(found["found"]) == html.count('id="way-')
 
 
-def test_a_decision_is_replayed_by_a_button(world: World, decided: Recorded) -> None:
+def test_a_decision_is_replayed_by_a_button(
+    world: World, promoted: Promotion, decided: Recorded
+) -> None:
     """The receipt says how like, in what it ran, and stands in the log; programs get it whole."""
     browser = sites.local(sites.site(world))
     browser.see(page_of(decided))
@@ -268,6 +270,10 @@ def test_a_decision_is_replayed_by_a_button(world: World, decided: Recorded) -> 
     assert decided.made.origin.commit in html
     assert ["replay", "look"] == kinds(world, before)
     assert f"{page_of(decided)}/replays/" in browser.see(page_of(decided))
+    (other,) = world.decide(promoted, [versions.application(person="another")])
+    receipt = world.ledger.row(before).id.hex()
+    browser.see(f"{page_of(other)}/replays/{receipt}", 404)
+    browser.see(f"{page_of(decided)}/replays/{decided.id}", 404)
     found = ask(program(world), "POST", decided, "replay").json()
     assert ("identical", decided.id) == (found["result"], found["decision_id"])
     assert world.ledger.row(size(world) - 1).entry.decode() == found["sealed"]["entry"]
