@@ -14,7 +14,18 @@ import click
 import msgspec
 
 from pipelines import contract, errors, flow, params, ports, records
+from pipelines.account import (
+    afterwards,
+    compare,
+    counterfactual,
+    incident,
+    knots,
+    replay,
+    trace,
+    what_if,
+)
 from pipelines.cli.main import COMMANDS, clew
+from pipelines.decisions import record, surroundings
 from pipelines.decisions import records as decided
 from pipelines.release import policy
 from pipelines.watch import findings
@@ -178,8 +189,13 @@ def facts() -> str:
     lines += [_struct(kind) for kind in _structs(records)]
     lines.append(f"## Deciding\n\n{inspect.getdoc(decided)}\n")
     lines += [_struct(kind) for kind in _structs(decided)]
+    for module in (record, surroundings):
+        lines += [_struct(kind) for kind in _structs(module)]
     lines.append(f"## Watching\n\n{inspect.getdoc(findings)}\n")
     lines += [_struct(kind) for kind in _structs(findings)]
+    lines.append("## Answering\n")
+    for module in (knots, trace, replay, compare, what_if, counterfactual, afterwards, incident):
+        lines += [_struct(kind) for kind in _structs(module)]
     tags = "\n".join(f"| `{tag.value}` |" for tag in ports.Tag)
     lines.append(f"## Tags in MLflow\n\nOn runs and versions alike.\n\n| tag |\n|---|\n{tags}\n")
     return "\n".join(lines)
