@@ -171,7 +171,7 @@ def test_mlflow_shows_everything_a_version_came_from(bench: Bench) -> None:
         evaluated = [each.path for each in store_of_run.list_artifacts("reports/evaluate")]
         model = registry._mlflow.artifacts(client.get_model_version_download_uri("applicants", "1"))
         files = {each.path for each in model.list_artifacts("version")}
-    wanted = set(Tag) - {Tag.BLOCKED_BY}
+    wanted = set(Tag) - {Tag.BLOCKED_BY, Tag.ASKED}  # a person asked for this run
     assert set() == {str(tag) for tag in wanted} - set(run.data.tags)
     assert set() == {str(tag) for tag in wanted} - set(version.tags)
     assert ("scheduled__2026", "0123456789abcdef.dir") == (

@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.errors import BadRequest
-from pipelines.layout import State
+from pipelines.layout import Layout, State
 from pipelines.stack import doctor, processes, record, up
 from pipelines.stack.airflow_api import APPROVE, Airflow, Question, Run, connect
 from pipelines.stack.settings import Settings
@@ -98,7 +98,10 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     for folder in (one.home, one.temporary, one.repository / "dags"):
         folder.mkdir(parents=True)
     (one.repository / "dags" / "small.py").write_text(DAGS)
-    (one.repository / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    for name in (Layout(ROOT).params, Layout(ROOT).model_lock):
+        copied = one.repository / name.relative_to(ROOT)
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        copied.write_text(name.read_text())
     subprocess.run(["git", "init", "--quiet", str(one.repository)], check=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(one.home))
