@@ -80,7 +80,8 @@ def values(made: WatchReport) -> dict[str, list[list[str | float]]]:
 
 
 def _findings(made: WatchReport) -> Table:
-    columns = ("status", "check", "of", "measure", "value", "bound", "chance", "p", "n", "action")
+    # What it is of stands last: a group of many attributes is long, and would push the figures out.
+    columns = ("status", "check", "measure", "value", "bound", "chance", "p", "n", "action", "of")
     return plain_table("Findings, the worst first", columns, map(_row, made.findings))
 
 
@@ -104,7 +105,7 @@ def _said(made: WatchReport) -> Iterator[Table]:
 
 def _row(each: Finding) -> tuple[CELL, ...]:
     numbers = (each.value, each.bound, each.floor, each.p_adjusted, each.n)
-    return (each.status, each.check, each.of, each.measure, *numbers, each.action)
+    return (each.status, each.check, each.measure, *numbers, each.action, each.of)
 
 
 def _columns(profile: WindowProfile, baseline: Baseline) -> Table:
