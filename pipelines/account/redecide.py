@@ -30,10 +30,10 @@ from pipelines.decisions import readback
 from pipelines.decisions.decide import Holdout, decide
 from pipelines.decisions.load import LoadedModel, Standing
 from pipelines.decisions.readback import ReadBack
-from pipelines.decisions.record import DECISION, Call, Origin, Recorded, decision
+from pipelines.decisions.record import DECISION, Call, Origin, Recorded, decision, facts_of
 from pipelines.decisions.records import Decided
 from pipelines.errors import BadRequest, GateRefused
-from pipelines.ledger.entry import Draft, Fact, now_ms
+from pipelines.ledger.entry import Draft, now_ms
 from pipelines.ledger.log import Ledger
 from pipelines.records import Json
 from pipelines.release.approve import named, reasoned
@@ -257,11 +257,4 @@ def _draft(
         reason=word[1],
         at=word[2],
     )
-    facts: dict[str, Fact] = {
-        "m": origin.model_sha256,
-        "mv": origin.version,
-        "c": origin.commit,
-        "d": origin.snapshot_id,
-        "e": origin.environment_id,
-    }
-    return drafted(number, REDECISION, said, subject, facts)
+    return drafted(number, REDECISION, said, subject, facts_of(origin))

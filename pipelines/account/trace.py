@@ -6,11 +6,9 @@ record itself is shown to stand in the sealed log.
 
 from __future__ import annotations
 
-from typing import Final
-
 from pipelines.account.knots import Knot, Servers, knots
 from pipelines.account.original import Opened, original
-from pipelines.decisions.record import Recorded, Recorder
+from pipelines.decisions.record import FACTS, Recorded, Recorder
 from pipelines.errors import IntegrityBroken
 from pipelines.layout import State
 from pipelines.ledger.entry import read_entry
@@ -19,14 +17,6 @@ from pipelines.ledger.note import opened as opened_note
 from pipelines.ledger.proof import Proof
 from pipelines.ledger.tree import hash_leaf, verify_inclusion
 from pipelines.records import Record
-
-FACTS: Final = {
-    "m": "model_sha256",
-    "mv": "version",
-    "c": "commit",
-    "d": "snapshot_id",
-    "e": "environment_id",
-}
 
 
 class Sealed(Record, frozen=True):

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import click
 
-from pipelines import params, wiring
+from pipelines import params
 from pipelines.cli import voice
 from pipelines.cli.contest import BY
 from pipelines.cli.options import here, open_ledger
+from pipelines.cli.what_if import where
 from pipelines.errors import BadRequest
 
 
@@ -28,7 +29,6 @@ def explain(decision_id: str, kind: str, language: str, out: Path | None, person
     It holds the person's own data, so that it was written, and by whom, is recorded first.
     """
     from pipelines.account import explain as account
-    from pipelines.account.again import Where
     from pipelines.account.case import case_of
     from pipelines.account.would_change import would_change
     from pipelines.decisions.record import Recorder, as_number
@@ -39,12 +39,12 @@ def explain(decision_id: str, kind: str, language: str, out: Path | None, person
     if kind == "pdf" and out is None:
         raise BadRequest("a PDF goes into a file", where="--format pdf", hint="--out letter.pdf")
     account.checked(known.letter, language, kind)
-    opened = partial(wiring.registry(place.state), known.model_name)
+    asked = where(place)
     packs = partial(policy.read, place.layout)
     with open_ledger(place.state) as ledger:
         course = account.looked(Recorder(ledger), number, person)
-        case = case_of(course, ledger, opened, place.state, packs)
-        changes = would_change(Where(place.state, place.root, opened), course)
+        case = case_of(course, ledger, asked.registry, place.state, packs)
+        changes = would_change(asked, course)
     made = account.run(replace(case, changes=changes), known.letter, language, kind)
     if out is None:
         sys.stdout.write(made.decode())

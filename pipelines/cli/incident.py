@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from pipelines.cli import voice
 from pipelines.cli.contest import BY
 from pipelines.cli.options import JSON, YES, Place, here, open_ledger
 from pipelines.cli.release import REASON
+from pipelines.cli.what_if import where
 from pipelines.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -188,7 +188,6 @@ def redecide(
     """
     from pipelines.account import explain, notify
     from pipelines.account import redecide as account
-    from pipelines.account.again import Where
     from pipelines.decisions.record import as_number
     from pipelines.decisions.service import settings
 
@@ -205,9 +204,7 @@ def redecide(
         tally = account.redecide(ledger, number, found.model, found.origin, notice, person, reason)
         written = 0
         if letters is not None:
-            opened = partial(wiring.registry(place.state), known.model_name)
-            where = Where(place.state, place.root, opened)
-            office = notify.Office(ledger, where, place.layout, known.letter)
+            office = notify.Office(ledger, where(place), place.layout, known.letter)
             written = notify.run(office, tally.changed, letters, kind, language, person)
     voice.record(tally.told() | {"letters": written}, as_json=as_json)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 
 from pipelines import wiring
-from pipelines.cli.answer import opened
 from pipelines.cli.options import here, open_ledger
 from pipelines.cli.prove import whole_log
 from pipelines.cli.voice import tell
+from pipelines.cli.what_if import where
 from pipelines.errors import NotThere
 
 WHO = "audit_ledger"
@@ -35,19 +35,17 @@ def audit_verify() -> None:
 def audit_replay(sample: int) -> None:
     """Decide a random sample again; a difference is an alarm."""
     from pipelines.account import replay
-    from pipelines.account.again import Where
 
     place = here()
     if not place.state.ledger_policy.exists():
         tell(skipped=NO_LEDGER)
         return
-    where = Where(place.state, place.root, opened(place))
     with open_ledger(place.state) as ledger:
         indices = replay.drawn(ledger, sample, None, None)
         if not indices:
             tell(skipped=NO_LEDGER)
             return
-        many = replay.replay_many(ledger, where, indices, WHO)
+        many = replay.replay_many(ledger, where(place), indices, WHO)
     tell(
         replayed=many.replayed,
         identical=many.count("identical"),

@@ -18,7 +18,7 @@ import msgspec
 from pipelines.canonical import sha256_bytes
 from pipelines.decisions.records import Decided
 from pipelines.errors import BadRequest, IntegrityBroken, NotThere
-from pipelines.ledger.entry import Body, Draft, now_ms, read_entry
+from pipelines.ledger.entry import Body, Draft, Fact, now_ms, read_entry
 from pipelines.ledger.group import Receipt, Ticket
 from pipelines.ledger.keys import ID_SIZE, ordered_id
 from pipelines.ledger.log import Ledger
@@ -28,6 +28,14 @@ from pipelines.records import Record
 DECISION: Final = "decision"
 LOOK: Final = "look"
 REFUSAL: Final = "refusal"
+# What an entry calls the fields of a decision's origin that it names in public.
+FACTS: Final = {
+    "m": "model_sha256",
+    "mv": "version",
+    "c": "commit",
+    "d": "snapshot_id",
+    "e": "environment_id",
+}
 # Stands for whoever sent an application that was refused, and so names nobody for certain:
 # nothing of it is kept but its digest.
 NOBODY: Final = "nobody named"
@@ -131,16 +139,14 @@ def decision(
 
 def draft(made: Decision, number: bytes, at_ms: int) -> Draft:
     """Return the ledger entry of a decision; its public facts name what decided, and no person."""
-    facts = {
-        "m": made.origin.model_sha256,
-        "mv": made.origin.version,
-        "c": made.origin.commit,
-        "d": made.origin.snapshot_id,
-        "e": made.origin.environment_id,
-    }
     content = msgspec.json.encode(made, order="sorted")
     body = Body(made.decided.subject or NOBODY, made.call.purpose, content)
-    return Draft(DECISION, facts, (body,), number, at_ms)
+    return Draft(DECISION, facts_of(made.origin), (body,), number, at_ms)
+
+
+def facts_of(origin: Origin) -> dict[str, Fact]:
+    """Return what an entry says in public of where a decision's model came from."""
+    return {short: getattr(origin, name) for short, name in FACTS.items()}
 
 
 class Recorder:
