@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from _step_task import NO_RETRY, answered
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Param
 from airflow.sdk.exceptions import AirflowFailException
@@ -12,6 +14,15 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 APPROVE, REJECT = "Approve", "Reject"
+TIME_TO_ANSWER = timedelta(days=7)
+GIVEN = "ti.xcom_pull(task_ids='approve')"
+# What was answered, by whom and why, as the words of a step.
+ANSWER = (
+    f"--answer={{{{ {GIVEN}['chosen_options'][0] }}}}",
+    f"--person={{{{ {GIVEN}['responded_by_user']['id'] }}}}",
+    f"--reason={{{{ {GIVEN}['params_input']['reason'] }}}}",
+)
+ANSWERED_AT = f"--at={{{{ {GIVEN}['responded_at'] }}}}"
 # Airflow checks a form's default when the task starts and a wrong one fails it: so null is allowed.
 REASON = Param(
     None,
@@ -48,11 +59,15 @@ class Approval(HITLOperator):
         return super().execute_complete(context, event)
 
 
-def ask(approvers: list[str], **options: Any) -> Approval:
-    """Return the task that asks one of `approvers` for an answer and its reason."""
+def ask(approvers: list[str]) -> Approval:
+    """Return the task `approve`: it shows one of `approvers` what the task `plan` answered."""
     return Approval(
+        task_id="approve",
+        subject=answered("plan", "subject"),
+        body=answered("plan", "body"),
         options=[APPROVE, REJECT],
         params={"reason": REASON},
         assigned_users=[{"id": name, "name": name} for name in approvers],
-        **options,
+        response_timeout=TIME_TO_ANSWER,
+        **NO_RETRY,
     )

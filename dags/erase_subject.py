@@ -10,14 +10,11 @@ How to ask, what the plan says, what stays: docs/how-to/erase-a-person.md.
 
 from __future__ import annotations
 
-from datetime import timedelta
-
-from _approval import ask
+from _approval import ANSWER, ask
 from _forms import approvers
-from _step_task import DEFAULTS, NO_RETRY, ClewTask, answered
+from _step_task import DEFAULTS, ClewTask, answered
 from airflow.sdk import DAG, Param
 
-TIME_TO_ANSWER = timedelta(days=7)
 REFERENCE = "--reference={{ params.reference or '' }}"
 
 with DAG(
@@ -39,23 +36,14 @@ with DAG(
     },
 ) as dag:
     plan = ClewTask(task_id="plan", words=["erase-plan", REFERENCE])
-    approve = ask(
-        approvers(),
-        task_id="approve",
-        subject=answered("plan", "subject"),
-        body=answered("plan", "body"),
-        response_timeout=TIME_TO_ANSWER,
-        **NO_RETRY,
-    )
+    approve = ask(approvers())
     erase = ClewTask(
         task_id="erase",
         words=[
             "erase",
             REFERENCE,
             f"--plan={answered('plan', 'plan')}",
-            "--answer={{ ti.xcom_pull(task_ids='approve')['chosen_options'][0] }}",
-            "--person={{ ti.xcom_pull(task_ids='approve')['responded_by_user']['id'] }}",
-            "--reason={{ ti.xcom_pull(task_ids='approve')['params_input']['reason'] }}",
+            *ANSWER,
         ],
     )
     plan >> approve >> erase

@@ -9,18 +9,15 @@ How to trigger, what each field means, what red means: docs/how-to/trigger-a-dag
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
-from _approval import ask
+from _approval import ANSWER, ANSWERED_AT, ask
 from _assets import CANDIDATE, CHAMPION, Publish, triggering
 from _forms import approvers, text
 from _links import History
-from _step_task import DEFAULTS, NO_RETRY, ClewTask, answered
+from _step_task import DEFAULTS, ClewTask, answered
 from airflow.sdk import DAG, TriggerRule, task
 from airflow.sdk.exceptions import AirflowFailException
-
-TIME_TO_ANSWER = timedelta(days=7)
 
 with DAG(
     "promote_model",
@@ -59,24 +56,15 @@ with DAG(
         wanted = context["ti"].xcom_pull(task_ids="plan")["approval_required"]
         return "promote" if wanted is False else "approve"
 
-    approve = ask(
-        approvers(),
-        task_id="approve",
-        subject=answered("plan", "subject"),
-        body=answered("plan", "body"),
-        response_timeout=TIME_TO_ANSWER,
-        **NO_RETRY,
-    )
+    approve = ask(approvers())
     record = ClewTask(
         task_id="record",
         words=[
             "approve",
             f"--version={answered('plan', 'version')}",
             f"--verdict={answered('plan', 'verdict')}",
-            "--answer={{ ti.xcom_pull(task_ids='approve')['chosen_options'][0] }}",
-            "--person={{ ti.xcom_pull(task_ids='approve')['responded_by_user']['id'] }}",
-            "--reason={{ ti.xcom_pull(task_ids='approve')['params_input']['reason'] }}",
-            "--at={{ ti.xcom_pull(task_ids='approve')['responded_at'] }}",
+            *ANSWER,
+            ANSWERED_AT,
         ],
     )
     promote = ClewTask(
