@@ -14,6 +14,7 @@ import msgspec
 
 from pipelines.canonical import canonical_json, sha256_bytes
 from pipelines.typed import plain
+from pipelines.whole_file import write_whole
 
 Outcome = Literal["pass", "fail", "not-enough-data", "error"]
 Json = Any  # what JSON can hold; msgspec cannot take a recursive alias
@@ -32,9 +33,8 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         return sha256_bytes(self.canonical())
 
     def write(self, path: Path) -> None:
-        """Write the canonical form to `path`, making its folder."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(self.canonical() + b"\n")
+        """Write the canonical form to `path`, whole or not at all, making its folder."""
+        write_whole(path, self.canonical() + b"\n")
 
 
 class SourceFile(Record, frozen=True):

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-
-import msgspec
 
 from pipelines.environments import locked
 from pipelines.records import Record
@@ -85,12 +82,7 @@ class Journal:
             said=said,
             at=at,
         )
-        draft = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        with draft.open("wb") as file:
-            file.write(msgspec.json.encode(Deeds(deeds=(*self.all(), new))))
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self.path)
+        Deeds(deeds=(*self.all(), new)).write(self.path)
 
     @contextmanager
     def alone(self) -> Iterator[None]:

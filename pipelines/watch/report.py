@@ -8,7 +8,6 @@ curves are the very counts that were compared, not a sample of them.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
@@ -31,6 +30,7 @@ from pipelines.watch import evidently_metrics
 from pipelines.watch.findings import Finding, WatchReport
 from pipelines.watch.places import Places, window_of
 from pipelines.watch.profile import WindowProfile
+from pipelines.whole_file import write_whole
 
 CHARTS: Final = 12
 DIGITS: Final = 5  # of what is drawn
@@ -229,16 +229,9 @@ def about(made: WatchReport) -> dict[str, Any]:
 def write(made: WatchReport, found: Any, places: Places) -> tuple[Path, Path]:  # noqa: ANN401
     """Write the page and Evidently's result of it; return both files. A second time is the same."""
     page, data = places.page(made), places.data(made)
-    page.parent.mkdir(parents=True, exist_ok=True)
-    _replace(page, unprotected(found.get_html_str(as_iframe=False)))
-    _replace(data, unprotected(json.dumps(without_copies(found.dict()))))
+    write_whole(page, unprotected(found.get_html_str(as_iframe=False)).encode())
+    write_whole(data, unprotected(json.dumps(without_copies(found.dict()))).encode())
     return page, data
-
-
-def _replace(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
 
 
 def metrics(made: WatchReport) -> dict[str, float]:

@@ -306,8 +306,5 @@ def run(
         made = report(asked, found, reading.profile, former)
         reading.profile.write(files.profile(window.name, reading.profile.id))
     made.write(files.report(window.name, made.id))
-    newest = files.newest(window.name)
-    draft = newest.with_suffix(".draft")
-    made.write(draft)
-    draft.replace(newest)  # a killed watch leaves the former report or this one, never half of it
+    made.write(files.newest(window.name))  # last: what it names is there, whenever it is
     return made
