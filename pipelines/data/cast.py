@@ -18,6 +18,16 @@ import pyarrow.compute as pc
 
 from pipelines.contract import Column, Contract, Kind, Scalar
 from pipelines.data.files import ROW
+from pipelines.data.rules import (
+    BOOLEAN,
+    DATE,
+    INTEGER,
+    NUMBER,
+    TIMESTAMP,
+    ZONE,
+    number_sentinels,
+    text_sentinels,
+)
 
 TYPES: dict[Kind, pa.DataType] = {
     "integer": pa.int64(),
@@ -32,13 +42,6 @@ PANDAS: dict[pa.DataType, object] = {
     pa.string(): pd.StringDtype(),
     pa.bool_(): pd.BooleanDtype(),
 }
-INTEGER = r"^[+-]?[0-9]+(\.0*)?$"
-NUMBER = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
-BOOLEAN = r"(?i)^(true|false|1|0)$"
-DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
-TIME = r"[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?"
-ZONE = r"(Z|[+-][0-9]{2}(:?[0-9]{2})?)"
-TIMESTAMP = rf"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([T ]{TIME}{ZONE}?)?$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,23 +77,6 @@ def frame(table: pa.Table) -> pd.DataFrame:
     """Return a table as a pandas frame of Int64, float64, string, boolean and datetimes."""
     found: pd.DataFrame = table.to_pandas(types_mapper=PANDAS.get)
     return found
-
-
-def text_sentinels(column: Column) -> list[str]:
-    """Return the sentinels that are compared with the text as it stands in the file."""
-    if column.kind == "string":
-        return [str(value) for value in column.sentinels]
-    return [value for value in column.sentinels if isinstance(value, str)]
-
-
-def number_sentinels(column: Column) -> list[Scalar]:
-    """Return the sentinels that are compared with the number that the text means."""
-    if column.kind not in {"integer", "number"}:
-        return []
-    numbers = [value for value in column.sentinels if not isinstance(value, (str, bool))]
-    if column.kind == "integer":
-        return [int(value) for value in numbers if float(value).is_integer()]
-    return [float(value) for value in numbers]
 
 
 def _without(values: pa.Array, sentinels: list[str] | list[Scalar]) -> pa.Array:

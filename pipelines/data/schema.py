@@ -13,9 +13,9 @@ import pyarrow as pa
 from pipelines.contract import Column, Contract, Scalar
 from pipelines.data import cast
 from pipelines.data.files import ROW
+from pipelines.data.rules import required
 from pipelines.errors import ClewError, Failure
 
-ALWAYS_REQUIRED = ("subject", "target")
 RULES = ("fields", "type", "required", "range", "allowed", "unique")
 DIGEST = np.dtype("S16")
 Duplicates = Mapping[str, np.ndarray]
@@ -56,11 +56,6 @@ def typed_rows(raw: pa.Table, contract: Contract) -> tuple[pa.Table, dict[str, n
         values.append(done.values)
         bad[each.name] = done.bad.to_numpy(zero_copy_only=False)
     return pa.Table.from_arrays(values, schema=cast.schema(contract)), bad
-
-
-def required(column: Column) -> bool:
-    """Say whether a row without this value is refused; a subject and a target are always needed."""
-    return column.required or column.role in ALWAYS_REQUIRED
 
 
 def digests(values: pa.Array) -> np.ndarray:

@@ -25,8 +25,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from pipelines.contract import Column, Contract
-from pipelines.data import cast
-from pipelines.data.schema import required
+from pipelines.data.rules import number_sentinels, required, text_sentinels
 from pipelines.decisions.records import Concern, Refusal
 from pipelines.decisions.typing_json import PARSERS, Pairs, Unfit, as_text, constant, token
 from pipelines.errors import BadRequest, did_you_mean
@@ -204,8 +203,8 @@ def _field(column: Column, read: frozenset[str], texts: frozenset[str] | None) -
         number=column.kind in {"integer", "number"},
         needed=column.role == "subject" or (column.name in read and required(column)),
         read=column.name in read,
-        texts=frozenset(cast.text_sentinels(column)),
-        numbers=frozenset(cast.number_sentinels(column)),
+        texts=frozenset(text_sentinels(column)),
+        numbers=frozenset(number_sentinels(column)),
         fractions=frozenset(each for each in found if whole and not each.is_integer()),
         known=_known(column) if column.allowed is not None else texts,
         low=-MOST if column.minimum is None else column.minimum,

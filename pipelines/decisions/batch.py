@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from pipelines.canonical import sha256_file
 from pipelines.contract import Column, Contract
-from pipelines.data import cast, read
+from pipelines.data import read, rules
 from pipelines.decisions.decide import Holdout, decide
 from pipelines.decisions.load import Standing
 from pipelines.decisions.record import Call, Origin, Recorded, Recorder
@@ -31,7 +31,7 @@ ERASED: Final = "erased"
 ASKED: Final = ("subject", "event_time", "feature", "protected")
 BARE: Final = ("integer", "number", "boolean")
 JSON_NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-NUMBER: Final = re.compile(cast.NUMBER)
+NUMBER: Final = re.compile(rules.NUMBER)
 NOT_A_ROW: Final = b"null"  # more or fewer fields than the header: refused as no object
 SCHEMA: Final = pa.schema(
     [

@@ -8,9 +8,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-
-import pandas as pd
-from sklearn.pipeline import Pipeline
+from typing import TYPE_CHECKING
 
 from pipelines.canonical import sha256_bytes, sha256_file
 from pipelines.contract import Contract
@@ -18,7 +16,7 @@ from pipelines.decisions.admit import Admission, compile_admission
 from pipelines.decisions.reasons import Reasons, reasons
 from pipelines.decisions.records import ModelName, Scorer, Stop
 from pipelines.errors import GateRefused, IntegrityBroken
-from pipelines.model import score, store
+from pipelines.model import score
 from pipelines.model.contributions import Explainer
 from pipelines.model.plan import Plan, Row
 from pipelines.model.plan_compiler import compile_plan
@@ -27,6 +25,9 @@ from pipelines.ports import Registry
 from pipelines.records import Candidate, ModelVersion, PlanProof, Reference
 from pipelines.release.version_files import VersionFiles, fetched
 from pipelines.typed import read_json
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +55,8 @@ class LoadedModel:
         """Return one row's margin in log-odds, by the plan where it is proven."""
         if self.name.scorer == "plan" or self.model is None:
             return self.plan.margin(row)
+        import pandas as pd
+
         frame = pd.DataFrame({name: [row[name]] for name in self.candidate.features}, dtype=object)
         return float(score.margins(self.model, frame, self.candidate.margin)[0])
 
@@ -73,6 +76,8 @@ def load(files: VersionFiles, record: ModelVersion, settings: DecideParams) -> L
     Every file that is used is checked against the digest in the records before it is parsed.
     Raises IntegrityBroken, NotThere, or GateRefused for a version that cannot give reasons.
     """
+    from pipelines.model import store
+
     model = store.load(files.model, record.model_sha256)
     return assemble(files, record, settings, compile_plan(model), model)
 

@@ -11,14 +11,14 @@ import re
 from collections.abc import Callable
 
 from pipelines.contract import Kind
-from pipelines.data import cast
+from pipelines.data import rules
 from pipelines.errors import BadRequest
 from pipelines.model.plan import Value
 
-INTEGER = re.compile(cast.INTEGER)
-DATE = re.compile(cast.DATE)
-TIMESTAMP = re.compile(cast.TIMESTAMP)
-ZONED = re.compile(rf".{{10}}[T ].*{cast.ZONE}")
+INTEGER = re.compile(rules.INTEGER)
+DATE = re.compile(rules.DATE)
+TIMESTAMP = re.compile(rules.TIMESTAMP)
+ZONED = re.compile(rf".{{10}}[T ].*{rules.ZONE}")
 MIDNIGHT = re.compile(r"[T ]00:00(:00(\.0*)?)?\Z")
 LONGEST = 400  # digits of a number; the longest double that is written out has 309 and a point
 INT64 = 2**63

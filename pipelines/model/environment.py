@@ -9,9 +9,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from threadpoolctl import threadpool_info
-
 from pipelines.canonical import sha256_file
 from pipelines.records import Environment
 
@@ -74,6 +71,8 @@ def _system() -> str:
 
 def _cpu_features() -> tuple[str, ...]:
     """Return the instruction sets that numpy was built for or found on this processor."""
+    import numpy as np
+
     found: Any = np.show_config(mode="dicts")
     sets = (found or {}).get("SIMD Extensions", {})
     return tuple(sorted({*sets.get("baseline", ()), *sets.get("found", ())}))
@@ -81,6 +80,8 @@ def _cpu_features() -> tuple[str, ...]:
 
 def _blas() -> tuple[str, ...]:
     """Return each loaded library that runs threads of its own: name, version, kernel, threads."""
+    from threadpoolctl import threadpool_info
+
     keys = ("prefix", "version", "architecture", "threading_layer", "num_threads")
     lines = (" ".join(str(each.get(key) or "-") for key in keys) for each in threadpool_info())
     return tuple(sorted(set(lines)))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-
-from sklearn.pipeline import Pipeline
+from typing import TYPE_CHECKING
 
 from pipelines.errors import BadRequest
 from pipelines.model.plan import LEAF, Category, Node, Number, Plan, Value
 from pipelines.model.score import COLUMNS, ESTIMATOR, KINDS, TEXTS
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 
 def compile_plan(model: Pipeline) -> Plan:

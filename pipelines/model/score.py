@@ -8,16 +8,18 @@ leaves in the order of the trees, which is scikit-learn's own raw prediction.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit
-from sklearn.compose import ColumnTransformer
-from sklearn.pipeline import Pipeline
 
 from pipelines.errors import BadRequest
+
+if TYPE_CHECKING:  # what a plan scores needs neither
+    import pandas as pd
+    from sklearn.compose import ColumnTransformer
+    from sklearn.pipeline import Pipeline
 
 MarginKind = Literal["linear", "trees"]
 COLUMNS, ESTIMATOR, TEXTS = "columns", "estimator", "texts"
@@ -26,7 +28,6 @@ KINDS: dict[str, MarginKind] = {
     "HistGradientBoostingClassifier": "trees",
 }
 DATES = ("date", "datetime", "datetime64")
-ONE_DAY = pd.Timedelta(days=1)
 
 
 def margins(model: Pipeline, frame: pd.DataFrame, kind: MarginKind) -> NDArray[np.float64]:
@@ -71,6 +72,8 @@ def prepare(columns: ColumnTransformer, frame: pd.DataFrame) -> pd.DataFrame:
 
     Dates are days since 1970-01-01. Raises BadRequest naming a missing or unusable column.
     """
+    import pandas as pd
+
     parts = [(part, name) for part, _, names in columns.transformers for name in names]
     absent = [name for _, name in parts if name not in frame.columns]
     if absent:
@@ -94,9 +97,11 @@ def _text(values: pd.Series) -> pd.Series:
 
 
 def _number(values: pd.Series) -> NDArray[np.float64]:
+    import pandas as pd
+
     if pd.api.types.infer_dtype(values, skipna=True) in DATES:
         since = pd.to_datetime(values, utc=True) - pd.Timestamp(0, tz="UTC")
-        return np.asarray(since / ONE_DAY, dtype=np.float64)
+        return np.asarray(since / pd.Timedelta(days=1), dtype=np.float64)
     try:
         return pd.to_numeric(values).to_numpy(dtype=np.float64, na_value=np.nan)
     except (ValueError, TypeError):

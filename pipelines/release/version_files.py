@@ -12,7 +12,6 @@ from pipelines.errors import IntegrityBroken
 from pipelines.layout import Layout, Model
 from pipelines.ports import Registry
 from pipelines.records import Candidate, ModelVersion, PlanProof, Verdict
-from pipelines.release import baseline
 from pipelines.release.policy import Policy
 from pipelines.typed import plain, read_json
 
@@ -63,6 +62,8 @@ def collect(layout: Layout, policy: Policy, proof: PlanProof, into: Path) -> str
 
     Raises NotThere when one is missing. Only a model without a plan has no reference.
     """
+    from pipelines.release import baseline
+
     to, candidate = VersionFiles(into), Model(layout.candidate)
     into.mkdir(parents=True)
     for source, target in (
