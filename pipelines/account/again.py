@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, Literal
 
 import msgspec
 
@@ -25,10 +24,15 @@ from pipelines.errors import IntegrityBroken, Unavailable
 from pipelines.layout import State
 from pipelines.records import Environment, Record
 from pipelines.typed import read_json
+from pipelines.whole_file import write_whole
 
 DRIVER: Final = "pipelines.account.rescore"
+BY_PLAN: Final = "pipelines.account.rescore_by_plan"
 CPU: Final = Path("/proc/cpuinfo")
 TOLD: Final = ("flags", "Features", "model name", "model\t")
+
+
+Loaded = Literal["model", "plan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +45,15 @@ class Where:
     sandbox: Kind | None = None
     other_interpreter: bool = False
     present_code: bool = False
+    from_model: bool = False
 
 
 class Surroundings(Record, frozen=True):
     """In what a replay ran, and what of it is not as it was.
 
-    `code` is the version's own commit, or, `present`, the digest of the code that runs now.
+    `code` is the version's own commit, or, `present`, the digest of the code that runs now. What
+    was loaded to score is the model, or the plan that was taken out of it and kept; beside a plan
+    no BLAS is loaded.
     `missing` are features of the recorded processor that this one lacks.
     """
 
@@ -62,6 +69,7 @@ class Surroundings(Record, frozen=True):
     missing: tuple[str, ...]
     pinned: dict[str, str]
     blas: tuple[str, ...]
+    loaded: Loaded = "model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +102,19 @@ class Again:
 
 
 @contextmanager
-def again(where: Where, version: Original) -> Iterator[Again]:
-    """Start a version's process. Raises Unavailable, NotThere, or IntegrityBroken."""
+def again(where: Where, version: Original, plan: Path | None = None) -> Iterator[Again]:
+    """Start a version's process, which scores by the kept `plan` where its code knows how to.
+
+    Raises Unavailable, NotThere, or IntegrityBroken.
+    """
     recorded = read_json(version.files.environment, Environment)
     python = _resolved(model_python(version.files.lock, where.state))
     trees = _code(where, version.record.commit, python)
     box = choose(where.sandbox)
-    pinned = pins(recorded, _features(where.state, box, trees, version, python))
-    with _started(box, trees, version, python, pinned.variables) as (process, errors, found):
+    pinned = pins(recorded, _features(where.state, _Job(box, trees, version, python)))
+    plan = plan if trees.knows_plans else None
+    job = _Job(box, trees, version, python, plan)
+    with _started(job, pinned.variables) as (process, errors, found):
         other = refuse_other_interpreter(recorded, found, allow=where.other_interpreter)
         yield Again(
             Surroundings(
@@ -117,6 +130,7 @@ def again(where: Where, version: Original) -> Iterator[Again]:
                 missing=pinned.missing,
                 pinned=pinned.variables,
                 blas=found.blas,
+                loaded="plan" if plan else "model",
             ),
             process,
             errors,
@@ -135,17 +149,38 @@ def _code(where: Where, commit: str, python: Path) -> Code:
     return kept or code_trees.present(where.repository, where.state, python)
 
 
-def _features(
-    state: State, box: Sandbox, trees: Code, version: Original, python: Path
-) -> tuple[str, ...]:
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What a process is started with: where, whose code, which version, by model or kept plan."""
+
+    box: Sandbox
+    trees: Code
+    version: Original
+    python: Path
+    plan: Path | None = None
+
+    @property
+    def words(self) -> list[str]:
+        files, record = self.version.files.folder.resolve(), self.version.record
+        words = [str(files), record.canonical().decode(), str(self.trees.params)]
+        driver = [BY_PLAN, *words, str(self.plan.resolve())] if self.plan else [DRIVER, *words]
+        return [str(self.python), "-P", "-s", "-m", *driver]
+
+    @property
+    def files(self) -> list[Path]:
+        """What the process may read."""
+        environment, interpreter = self.python.parent.parent, self.python.resolve().parent.parent
+        found = [environment, interpreter, self.trees.folder, self.version.files.folder]
+        return [each.resolve() for each in (*found, *([self.plan] if self.plan else []))]
+
+
+def _features(state: State, job: _Job) -> tuple[str, ...]:
     """Return what the environment finds this processor able to do without pins; asked once."""
-    asked = hashlib.sha256(f"{python}\n".encode() + _processor()).hexdigest()[:32]
+    asked = hashlib.sha256(f"{job.python}\n".encode() + _processor()).hexdigest()[:32]
     kept = state.environments / f"features-{asked}.json"
     if not kept.is_file():
-        with _started(box, trees, version, python, {}) as (_, _, found):
-            draft = kept.with_name(f"{kept.name}.{os.getpid()}")
-            draft.write_bytes(msgspec.json.encode(found.cpu_features))
-            draft.replace(kept)
+        with _started(job, {}) as (_, _, found):
+            write_whole(kept, msgspec.json.encode(found.cpu_features))
     return read_json(kept, tuple[str, ...])
 
 
@@ -157,17 +192,10 @@ def _processor() -> bytes:
 
 @contextmanager
 def _started(
-    box: Sandbox, trees: Code, version: Original, python: Path, variables: Mapping[str, str]
+    job: _Job, variables: Mapping[str, str]
 ) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes], Environment]]:
-    folders = (python.parent.parent, python.resolve().parent.parent, trees.folder)
-    files = version.files.folder.resolve()
-    told = {"PYTHONPATH": str(trees.folder), "PYTHONHASHSEED": "0", "LANG": "C.UTF-8"}
-    words = [str(files), version.record.canonical().decode(), str(trees.params)]
-    command = box.command(
-        [str(python), "-P", "-s", "-m", DRIVER, *words],
-        [*(each.resolve() for each in folders), files],
-        told | dict(variables),
-    )
+    told = {"PYTHONPATH": str(job.trees.folder), "PYTHONHASHSEED": "0", "LANG": "C.UTF-8"}
+    command = job.box.command(job.words, job.files, told | dict(variables))
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(  # noqa: S603
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
@@ -176,7 +204,7 @@ def _started(
             described = _answer(process, errors)
             yield process, errors, msgspec.json.decode(described, type=Environment)
         finally:
-            _end(process)
+            _end(process, at_once=job.box.kind != "container")
 
 
 def _answer(process: subprocess.Popen[bytes], errors: IO[bytes]) -> bytes:
@@ -187,7 +215,10 @@ def _answer(process: subprocess.Popen[bytes], errors: IO[bytes]) -> bytes:
     return found
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes], *, at_once: bool) -> None:
+    """End a process that has said all: it can have written nothing. An engine is let clean up."""
+    if at_once:
+        process.kill()
     for stream in (process.stdin, process.stdout):
         if stream is not None:
             stream.close()
@@ -203,7 +234,9 @@ def _died(process: subprocess.Popen[bytes], errors: IO[bytes]) -> Exception:
     code = process.wait()
     errors.seek(0)
     lines = errors.read().decode(errors="replace").strip().splitlines()
-    name = lines[-1].partition(":")[0] if lines else "no message"
+    # An error of Clew's goes on over indented lines; its name stands at the start of the first.
+    last = next((line for line in reversed(lines) if not line[:1].isspace()), "no message")
+    name = last.partition(":")[0]
     kind = IntegrityBroken if name.endswith("IntegrityBroken") else Unavailable
     return kind(
         "the version could not decide again in its own environment",

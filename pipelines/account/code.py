@@ -17,6 +17,7 @@ from pipelines.layout import Layout, State
 
 PACKAGE: Final = Path("pipelines")
 DRIVER: Final = PACKAGE / "account" / "rescore.py"
+BY_PLAN: Final = PACKAGE / "account" / "rescore_by_plan.py"
 PARAMS: Final = "params.yaml"
 COMPILE: Final = ("-m", "compileall", "-q", "--invalidation-mode", "checked-hash", "-r", "10")
 # What deciding imports; the rest of a code tree need not be compiled.
@@ -34,6 +35,11 @@ class Code:
     @property
     def params(self) -> Path:
         return Layout(self.folder).params
+
+    @property
+    def knows_plans(self) -> bool:
+        """Say whether this code can decide by a kept plan: former code loads the model."""
+        return (self.folder / BY_PLAN).is_file()
 
 
 def recorded(repository: Path, commit: str, state: State, python: Path) -> Code | None:
@@ -86,8 +92,11 @@ def _compile(folder: Path, python: Path) -> None:
     if done.exists():
         return
     package = folder / PACKAGE
-    account = [package / "account" / f"{name}.py" for name in ("__init__", "plan_file")]
-    files = [*package.glob("*.py"), *filter(Path.is_file, account), folder / DRIVER]
+    account = [
+        package / "account" / f"{name}.py"
+        for name in ("__init__", "plan_file", "rescore", "rescore_by_plan")
+    ]
+    files = [*package.glob("*.py"), *filter(Path.is_file, account)]
     trees = [package / name for name in IMPORTED]
     ran = subprocess.run(  # noqa: S603
         [str(python), *COMPILE, *map(str, (*files, *trees))], capture_output=True, check=False

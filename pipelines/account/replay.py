@@ -11,14 +11,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
+from pipelines.account import kept_plan
 from pipelines.account.again import Again, Surroundings, Where, again
 from pipelines.account.compare import Difference, Likeness, differences, likeness
 from pipelines.account.knots import records
-from pipelines.account.original import original
+from pipelines.account.original import Original, original
 from pipelines.account.rescore import Asked
 from pipelines.account.trace import check_sealed, refuse_other_facts
 from pipelines.decisions import readback
@@ -106,10 +108,13 @@ def replay(ledger: Ledger, where: Where, number: bytes, person: str) -> Replayed
     asked = asked_of(found.made)
     version = original(where.registry, found.made.origin, where.state)
     records(version, found.made)
-    with again(where, version) as process:
+    plan = _plan(where, version, found.made)
+    with again(where, version, plan) as process:
         process.send([asked])
         (answer,) = process.receive()
         told = process.surroundings
+        if told.loaded == "model":
+            kept_plan.keep(version.files, process)
     differing = compared(found.made.decided, answer)
     receipt = Receipt(
         decision_id=found.id,
@@ -125,6 +130,13 @@ def replay(ledger: Ledger, where: Where, number: bytes, person: str) -> Replayed
     subject = found.made.decided.subject or NOBODY
     sealed = ledger.record(Draft(REPLAY, facts, (Body(subject, PURPOSE, receipt.canonical()),)))
     return Replayed(receipt, sealed.id.hex(), sealed.entry, sealed.proof.text())
+
+
+def _plan(where: Where, version: Original, made: Decision) -> Path | None:
+    """Return the plan that a decision was scored by, where it is kept and may be taken."""
+    if where.from_model or made.decided.model.scorer != "plan":
+        return None
+    return kept_plan.kept(version.files)
 
 
 def asked_of(made: Decision) -> Asked:

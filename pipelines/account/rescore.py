@@ -13,11 +13,15 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, TYPE_CHECKING, Final
 
 import msgspec
 
 from pipelines.decisions.records import Stop
+
+if TYPE_CHECKING:
+    from pipelines.decisions.load import LoadedModel
+    from pipelines.records import Environment
 
 LENGTH: Final = 8
 PLAN: Final = b"plan"  # asks for the version's plan instead of decisions
@@ -31,14 +35,6 @@ class Asked(msgspec.Struct, frozen=True, array_like=True):
     holdout_share: float
     draw: float
     stop: Stop | None = None
-
-
-class Job(msgspec.Struct, frozen=True):
-    """Where a version's files are, its record as JSON, and where the parameters stand."""
-
-    files: str
-    version: bytes
-    params: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,22 +63,15 @@ def write_frame(stream: IO[bytes], data: bytes) -> None:
     stream.flush()
 
 
-def serve(job: Job, given: IO[bytes], answers: IO[bytes]) -> None:
-    """Load the version, tell the environment, and answer blocks of requests until the end."""
-    from pipelines import params
+def serve(model: LoadedModel, told: Environment, given: IO[bytes], out: IO[bytes]) -> None:
+    """Tell the environment, and answer blocks of requests until the end."""
     from pipelines.account import plan_file
     from pipelines.decisions.decide import decide
-    from pipelines.decisions.load import Standing, load
-    from pipelines.model import environment
-    from pipelines.records import ModelVersion
-    from pipelines.release.version_files import VersionFiles
+    from pipelines.decisions.load import Standing
 
-    files = VersionFiles(Path(job.files))
-    record = msgspec.json.decode(job.version, type=ModelVersion)
-    model = load(files, record, params.read(Path(job.params)).decide)
     encode = msgspec.json.Encoder(order="sorted").encode
     decoder = msgspec.msgpack.Decoder(list[Asked])
-    write_frame(answers, environment.describe(files.lock).canonical())
+    write_frame(out, told.canonical())
 
     def again(asked: Asked) -> bytes:
         holdout = Drawn(asked.holdout_share, asked.draw)
@@ -91,19 +80,30 @@ def serve(job: Job, given: IO[bytes], answers: IO[bytes]) -> None:
 
     while (block := read_frame(given)) is not None:
         if block == PLAN:
-            write_frame(answers, plan_file.dumps(model.plan))
+            write_frame(out, plan_file.dumps(model.plan))
             continue
-        write_frame(
-            answers, msgspec.msgpack.encode([again(each) for each in decoder.decode(block)])
-        )
+        write_frame(out, msgspec.msgpack.encode([again(each) for each in decoder.decode(block)]))
+
+
+def answers() -> IO[bytes]:
+    """Return where answers go; what a library prints from now on is none."""
+    out, sys.stdout = sys.stdout.buffer, sys.stderr
+    return out
 
 
 def main(words: Sequence[str]) -> None:
-    """Serve the job given as three words: the files' folder, the version, the parameters."""
-    files, version, params = words
-    answers = sys.stdout.buffer
-    sys.stdout = sys.stderr  # what a library prints is no answer
-    serve(Job(files, version.encode(), params), sys.stdin.buffer, answers)
+    """Serve the version given as three words: its files' folder, its record, the parameters."""
+    from pipelines import params
+    from pipelines.decisions.load import load
+    from pipelines.model import environment
+    from pipelines.records import ModelVersion
+    from pipelines.release.version_files import VersionFiles
+
+    folder, version, settings = words
+    out, files = answers(), VersionFiles(Path(folder))
+    record = msgspec.json.decode(version, type=ModelVersion)
+    model = load(files, record, params.read(Path(settings)).decide)
+    serve(model, environment.describe(files.lock), sys.stdin.buffer, out)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from pipelines.account import plan_file
+from pipelines.account import kept_plan
 from pipelines.account.again import Where, again
 from pipelines.account.knots import records
 from pipelines.account.original import Original, original
@@ -15,12 +15,10 @@ from pipelines.decisions.load import LoadedModel, assemble, load
 from pipelines.decisions.record import Recorded
 from pipelines.decisions.records import Concern, Reason, Refusal
 from pipelines.errors import IntegrityBroken, NotThere, Unavailable
+from pipelines.model.plan import Plan
 from pipelines.params import DecideParams
-from pipelines.records import PlanProof, Record
+from pipelines.records import Record
 from pipelines.release.version_files import VersionFiles
-from pipelines.typed import read_json
-
-KEPT_PLAN = "plan-as-data.json"
 
 
 class Said(Record, frozen=True):
@@ -101,10 +99,10 @@ def _not_the_same(found: Recorded, field: str) -> IntegrityBroken:
 
 
 def model_of(where: Where, version: Original) -> LoadedModel:
-    """Return a version's model: as it is, or by its proven plan where it does not load any more.
+    """Return a version's model: by its proven plan where that is kept, else as it is.
 
     A model that a former scikit-learn wrote mostly does not load in a later one. Its plan is then
-    taken out of it once, in its own environment, and kept; its digest is in the version's files.
+    taken out of it once, in its own environment, and kept.
     """
     return _remembered(_Key(where, version))
 
@@ -126,29 +124,25 @@ class _Key:
 @lru_cache(maxsize=8)
 def _remembered(key: _Key) -> LoadedModel:
     version, settings = key.version, DecideParams()
-    try:
-        return load(version.files, version.record, settings)
-    except Exception as error:  # noqa: BLE001 - a library may fail in any way on an older model
-        return _by_plan(key.where, version, settings, error)
+    plan = kept_plan.read(version.files)
+    if plan is None:
+        try:
+            return load(version.files, version.record, settings)
+        except Exception as error:  # noqa: BLE001 - a library may fail in any way on an older model
+            plan = _taken_out(key.where, version, error)
+    return assemble(version.files, version.record, settings, plan, None)
 
 
-def _by_plan(
-    where: Where, version: Original, settings: DecideParams, error: Exception
-) -> LoadedModel:
-    proof = read_json(version.files.plan_proof, PlanProof)
-    if not proof.proven or proof.plan_sha256 is None:
+def _taken_out(where: Where, version: Original, error: Exception) -> Plan:
+    """Return the plan of a model that does not load here, out of its own environment."""
+    if kept_plan.digest(version.files) is None:
         raise Unavailable(
             "a version without a proven plan only scores in its own environment",
             where=f"{version.record.model_name} version {version.record.version}",
             hint="clew replay ID",
         ) from error
-    kept = version.files.folder.parent / KEPT_PLAN
-    if not kept.is_file():
-        with again(where, version) as process:
-            data = process.plan()
-        plan_file.loads(data, proof.plan_sha256)
-        draft = kept.with_suffix(".draft")
-        draft.write_bytes(data)
-        draft.replace(kept)
-    plan = plan_file.loads(kept.read_bytes(), proof.plan_sha256)
-    return assemble(version.files, version.record, settings, plan, None)
+    with again(where, version) as process:
+        kept_plan.keep(version.files, process)
+    plan = kept_plan.read(version.files)
+    assert plan is not None  # noqa: S101 - it was kept just now
+    return plan

@@ -27,6 +27,7 @@ KINDS = ("bubblewrap", "container", "network", "process")
 @click.option("--sandbox", type=click.Choice(KINDS), help="Default: the strictest that works here.")
 @click.option("--other-interpreter", is_flag=True, help="Go on with another build of Python.")
 @click.option("--present-code", is_flag=True, help="Score with the code of today, not the run's.")
+@click.option("--from-model", is_flag=True, help="Compile the plan out of the model again.")
 @WHO
 @JSON
 def replay(
@@ -37,6 +38,7 @@ def replay(
     sandbox: str | None,
     other_interpreter: bool,
     present_code: bool,
+    from_model: bool,
     person: str,
     as_json: bool,
 ) -> None:
@@ -58,6 +60,7 @@ def replay(
         sandbox=sandbox,  # type: ignore[arg-type]
         other_interpreter=other_interpreter,
         present_code=present_code,
+        from_model=from_model,
     )
     with open_ledger(place.state) as ledger:
         if decision_id is not None:
@@ -82,6 +85,7 @@ def _tell(receipt: Receipt, number: str, *, as_json: bool) -> None:
                 "version": receipt.version,
                 "sandbox": f"{told.sandbox}, network {'on' if told.network else 'off'}, files "
                 f"{'read-only' if told.read_only else 'writable'}",
+                "scored": "by the kept plan" if told.loaded == "plan" else "by the loaded model",
                 "code": f"{told.whose_code} {told.code}",
                 "environment": f"Python {told.python}, lock {told.lock_sha256}",
                 "processor": f"lacks {', '.join(told.missing)}" if told.missing else "no less",

@@ -12,13 +12,10 @@ import hmac
 import math
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from pipelines.decisions.admit import Application, ApplicationRefused
 from pipelines.decisions.load import LoadedModel, Standing
 from pipelines.decisions.records import Basis, Decided, Outcome, Reason, Shadow
 from pipelines.errors import BadRequest
-from pipelines.model import score
 
 BY_MARGIN: tuple[Basis, ...] = ("score", "band")
 BITS = 53  # of a double: every draw is one of 2^53 equal steps in [0, 1)
@@ -118,10 +115,16 @@ def judge(model: LoadedModel, application: Application) -> Judged:
 
 
 def probability(margin: float | None) -> float | None:
-    """Return the probability of the favourable outcome: derived, and never decided on."""
+    """Return the probability of the favourable outcome: derived, and never decided on.
+
+    It has the bits of `score.probabilities`, and needs no library to be had again.
+    """
     if margin is None or not math.isfinite(margin):
         return None
-    return float(score.probabilities(np.float64(margin)))  # type: ignore[arg-type]
+    try:
+        return 1.0 / (1.0 + math.exp(-margin))
+    except OverflowError:
+        return 0.0
 
 
 def shadow(standing: Standing, data: bytes) -> Shadow | None:

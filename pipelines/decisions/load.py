@@ -16,10 +16,8 @@ from pipelines.decisions.admit import Admission, compile_admission
 from pipelines.decisions.reasons import Reasons, reasons
 from pipelines.decisions.records import ModelName, Scorer, Stop
 from pipelines.errors import GateRefused, IntegrityBroken
-from pipelines.model import score
 from pipelines.model.contributions import Explainer
 from pipelines.model.plan import Plan, Row
-from pipelines.model.plan_compiler import compile_plan
 from pipelines.params import DecideParams
 from pipelines.ports import Registry
 from pipelines.records import Candidate, ModelVersion, PlanProof, Reference
@@ -57,6 +55,8 @@ class LoadedModel:
             return self.plan.margin(row)
         import pandas as pd
 
+        from pipelines.model import score
+
         frame = pd.DataFrame({name: [row[name]] for name in self.candidate.features}, dtype=object)
         return float(score.margins(self.model, frame, self.candidate.margin)[0])
 
@@ -77,6 +77,7 @@ def load(files: VersionFiles, record: ModelVersion, settings: DecideParams) -> L
     Raises IntegrityBroken, NotThere, or GateRefused for a version that cannot give reasons.
     """
     from pipelines.model import store
+    from pipelines.model.plan_compiler import compile_plan
 
     model = store.load(files.model, record.model_sha256)
     return assemble(files, record, settings, compile_plan(model), model)

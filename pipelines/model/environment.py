@@ -25,11 +25,11 @@ THREAD_VARIABLES = (
 UNSET = "unset"
 
 
-def describe(lock: Path) -> Environment:
+def describe(lock: Path, *, numeric: bool = True) -> Environment:
     """Return the record of this process's environment; `lock` is the file that pins it.
 
-    Call it after the numeric libraries were used, so that the loaded ones are seen. Raises
-    NotThere without a lock.
+    Call it after the numeric libraries were used, so that the loaded ones are seen. Where none
+    takes part (not `numeric`) nothing is said of them. Raises NotThere without a lock.
     """
     libpython = _libpython()
     return Environment(
@@ -42,8 +42,8 @@ def describe(lock: Path) -> Environment:
         system=_system(),
         machine=platform.machine(),
         libc=" ".join(platform.libc_ver()).strip(),
-        cpu_features=_cpu_features(),
-        blas=_blas(),
+        cpu_features=_cpu_features() if numeric else (),
+        blas=_blas() if numeric else (),
         threads={name: os.environ.get(name, UNSET) for name in THREAD_VARIABLES},
     )
 

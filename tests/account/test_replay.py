@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from pipelines.account import kept_plan
 from pipelines.account.again import Where
 from pipelines.account.compare import Difference, differences, likeness, ulps
+from pipelines.account.original import original
 from pipelines.account.replay import (
     Receipt,
     ReceiptOfMany,
@@ -27,7 +32,7 @@ from pipelines.ledger import erasure
 from pipelines.ledger.keys import ordered_id
 from pipelines.model import environment
 from pipelines.records import Environment, Promotion
-from tests.account.world import World
+from tests.account.world import ROOT, World
 from tests.conftest import copy_of_tree, git
 from tests.decisions import versions
 
@@ -91,6 +96,40 @@ def test_a_decision_comes_out_again_bit_for_bit(
     kept = world.ledger.read(as_number(done.id)).content
     assert done.receipt == msgspec.json.decode(kept, type=Receipt)
     assert b"p-marked-7261" not in done.entry + kept
+
+
+def test_a_decision_scored_by_a_plan_comes_out_of_the_kept_plan(
+    world: World, where: Where, promotion: Promotion
+) -> None:
+    """The first replay takes the proven plan out of the model; from then on it is enough, and said.
+
+    A kept plan that is not the proven one is refused, and the model itself can be asked for.
+    """
+    found = world.version("trees", commit=commit_of(where))
+    (made,) = world.decide(found, [DECLINED])
+    number = as_number(made.id)
+    receipts = [replay(world.ledger, where, number, "Ada").receipt for _ in range(2)]
+    receipts.append(
+        replay(world.ledger, dataclasses.replace(where, from_model=True), number, "Ada").receipt
+    )
+    assert ["model", "plan", "model"] == [each.surroundings.loaded for each in receipts]
+    assert ["identical"] * 3 == [each.result for each in receipts]
+    assert [True, False, True] == [bool(each.surroundings.blas) for each in receipts]
+    files = original(world.opened, made.made.origin, world.state).files
+    plan = files.folder.parent / kept_plan.NAME
+    plan.write_bytes(plan.read_bytes().replace(b"0x1.", b"0x0.", 1))
+    with pytest.raises(IntegrityBroken):
+        replay(world.ledger, where, number, "Ada")
+
+
+def test_a_plan_decides_without_any_numeric_library() -> None:
+    """What the sandbox imports for a kept plan is a tenth of what the model takes to load."""
+    words = "import sys, pipelines.account.rescore_by_plan; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", words], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    heavy = {"numpy", "scipy", "pandas", "sklearn", "skops", "pyarrow"}
+    assert set() == heavy & set(done.stdout.split())
 
 
 def test_many_are_replayed_by_version_and_counted(
@@ -185,8 +224,8 @@ def test_another_interpreter_is_refused_or_told(
     """A version trained by another build of Python is not replayed unless that is asked for."""
     described = environment.describe
 
-    def another(lock: Path) -> Environment:
-        return msgspec.structs.replace(described(lock), executable_sha256="0" * 64)
+    def another(lock: Path, **told: bool) -> Environment:
+        return msgspec.structs.replace(described(lock, **told), executable_sha256="0" * 64)
 
     monkeypatch.setattr(environment, "describe", another)
     foreign = world.version(commit=commit_of(where))

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from pipelines.account import kept_plan
 from pipelines.account.again import Where
 from pipelines.account.then import model_of, then
 from pipelines.account.what_if import WhatIf, changed, what_if
@@ -163,7 +164,7 @@ def test_a_model_that_does_not_load_any_more_answers_by_its_proven_plan(
     assert [each.made.decided.margin for each in found] == [
         then(here, each).said.margin for each in found
     ]
-    kept = next(world.state.versions.glob(f"*/{module.KEPT_PLAN}"))
+    kept = next(world.state.versions.glob(f"*/{kept_plan.NAME}"))
     kept.write_bytes(kept.read_bytes().replace(b"0x1.", b"0x0.", 1))
     module._remembered.cache_clear()
     with pytest.raises(ClewError) as refused:

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from pipelines.decisions.decide import Holdout, decide, judge, probability
 from pipelines.decisions.load import LoadedModel, Standing
 from pipelines.decisions.records import Decided, Stop
 from pipelines.errors import BadRequest
+from pipelines.model.score import probabilities
 from tests.decisions.versions import application, loaded
 
 STOP = Stop(person="Ada", reason="wrong prices", at="2026-11-22T00:00:00Z")
@@ -147,6 +149,15 @@ def test_a_strange_protected_value_changes_no_decision(model: LoadedModel) -> No
         strange.because,
     )
     assert 2 == len(strange.problems)
+
+
+def test_a_probability_has_the_bits_of_scipy() -> None:
+    """Of ordinary margins and of those that overflow, so that one definition stands in records."""
+    drawn = [np.random.default_rng(7).normal(0, scale, 5000) for scale in (0.1, 5, 50, 700)]
+    edges = [0.0, -0.0, 5e-324, 709.78, -709.78, -709.79, -745.2, 1e308, -1e308]
+    margins = np.concatenate([*drawn, edges])
+    expected = [float(each).hex() for each in probabilities(margins)]
+    assert expected == [float.hex(probability(float(each)) or 0.0) for each in margins]
 
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
