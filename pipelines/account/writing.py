@@ -36,7 +36,7 @@ def letter(case: Case, settings: LetterParams, language: str, today: dt.date) ->
     say = speak.words.say
     sections = (
         Section(say("result.heading"), tuple(map(said, _result(case.course, speak.words)))),
-        Section(say("how.heading"), tuple(map(said, _procedure(case.made.decided, speak.words)))),
+        Section(say("how.heading"), tuple(map(said, procedure(case.made.decided, speak.words)))),
         *_reasons(case, speak),
         *_changes(case, speak),
         Section(say("data.heading"), tuple(_data(case, speak))),
@@ -70,7 +70,8 @@ def _result(course: Course, words: Words) -> Iterator[str]:
             yield words.say(f"again.{told.outcome}")
 
 
-def _procedure(decided: Decided, words: Words) -> Iterator[str]:
+def procedure(decided: Decided, words: Words) -> Iterator[str]:
+    """Yield how a decision came about: who decided, by which score against which cut-off."""
     name = {"model": decided.model.model_name, "version": decided.model.version}
     yield words.say("how.looked" if decided.outcome == "refer" else "how.machine", **name)
     if decided.because not in BY_MARGIN or decided.margin is None:

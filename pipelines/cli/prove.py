@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from pipelines import wiring
+from pipelines import params, wiring
 from pipelines.cli import voice
+from pipelines.cli.answer import opened
 from pipelines.cli.options import here, open_ledger
 from pipelines.cli.release import PERSON
 from pipelines.errors import ClewError, Erased, IntegrityBroken, NotThere, Unavailable
@@ -50,7 +52,7 @@ def verify(bundle: Path | None, policy: Path | None, known: tuple[Path, ...]) ->
 def whole_log(state: State, trusted: Path, known: tuple[Path, ...] = ()) -> str:
     """Verify a copy of the whole log and return what was found, or raise it."""
     from pipelines.ledger import verify as verifier
-    from pipelines.ledger.bundle import copy_log
+    from pipelines.ledger.bundle import copy_keys, copy_log
 
     with TemporaryDirectory() as folder:
         copy = Path(folder) / "log.db"
@@ -59,7 +61,8 @@ def whole_log(state: State, trusted: Path, known: tuple[Path, ...] = ()) -> str:
             copy_log(store, copy)
         finally:
             store.close()
-        return _fine(verifier.verify(copy, trusted, known, state.data_keys))
+        keys = copy_keys(wiring.key_store(state), Path(folder) / "keys.db")
+        return _fine(verifier.verify(copy, trusted, known, keys))
 
 
 def _fine(found: tuple[int, str]) -> str:
@@ -106,20 +109,34 @@ def cosigned(ledger: Ledger, index: int) -> str | None:
 @click.command()
 @click.argument("subject")
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path))
+@click.option("--language", default="", help="en or de; default: letter.language of params.yaml.")
 @PERSON
-def export(subject: str, out: Path, person: str) -> None:
+def export(subject: str, out: Path, language: str, person: str) -> None:
     """Write all that is recorded about SUBJECT: export.json, and export.html to read.
 
     That it was exported, and by whom, is recorded.
     """
     import json
 
+    from pipelines.account.access import access, versions
+    from pipelines.account.letter_text import page
+    from pipelines.account.words import words
     from pipelines.decisions import rights
 
-    with open_ledger(here().state) as ledger:
+    place = here()
+    settings = params.read(place.layout.params).letter
+    chosen = words(language or settings.language).language
+    with open_ledger(place.state) as ledger:
         found = rights.export(ledger, subject, person)
+    told = access(
+        found,
+        versions(opened(place), place.state),
+        settings,
+        chosen,
+        dt.datetime.now(dt.UTC).date(),
+    )
     out.mkdir(parents=True, exist_ok=True, mode=0o700)
     text = json.dumps(found, indent=1, ensure_ascii=False)
     (out / "export.json").write_text(text, encoding="utf-8")
-    (out / "export.html").write_text(rights.page(found), encoding="utf-8")
+    (out / "export.html").write_text(page(told), encoding="utf-8")
     voice.record({"records": len(found["records"]), "out": str(out)}, as_json=False)

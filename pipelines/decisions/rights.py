@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
-import html
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -137,31 +136,3 @@ def _records(ledger: Ledger, parts: Sequence[tuple[int, int]]) -> Iterator[dict[
             content["request"] = base64.b64decode(content["request"]).decode(errors="replace")
         at = dt.datetime.fromtimestamp(entry["ts"] / 1000, dt.UTC).isoformat()
         yield {"id": row.id.hex(), "kind": entry["t"], "at": at, "entry": entry, "content": content}
-
-
-def page(exported: dict[str, Any]) -> str:
-    """Return an export as a page for the person it is about."""
-    told = "".join(
-        f"<h2>{html.escape(each['kind'])}, {html.escape(each['at'])}</h2>{_table(each['content'])}"
-        for each in exported["records"]
-    )
-    return (
-        "<!doctype html><html lang=en><meta charset=utf-8><title>What is recorded about you</title>"
-        "<style>body{font:16px/1.5 system-ui;max-width:60em;margin:2em auto;padding:0 1em}"
-        "th{text-align:left;vertical-align:top;padding-right:1em;font-weight:600}</style>"
-        f"<h1>What is recorded about you</h1>{told}</html>"
-    )
-
-
-def _table(value: object) -> str:
-    if isinstance(value, dict) and value:
-        rows = (
-            f"<tr><th>{html.escape(str(name))}</th><td>{_table(item)}</td></tr>"
-            for name, item in value.items()
-        )
-        return f"<table>{''.join(rows)}</table>"
-    if isinstance(value, list) and value:
-        return "".join(_table(item) for item in value)
-    shown = {None: "not given", True: "yes", False: "no"}
-    text = shown[value] if value is None or isinstance(value, bool) else str(value)
-    return html.escape(text) or "none"

@@ -170,7 +170,6 @@ def test_an_export_has_contest_and_override(shared: World) -> None:
     found = rights.export(shared.ledger, person, "Ada")
     kinds = [each["kind"] for each in found["records"]]
     assert ["decision", "contest", "override", "export"] == kinds
-    assert STATEMENT in rights.page(found)
     assert STATEMENT in json.dumps(found)
 
 

@@ -88,11 +88,12 @@ def test_no_message_is_missing_in_a_language(language: str) -> None:
 def test_every_message_that_is_said_exists() -> None:
     """Ids in the code are in the catalogue, and no catalogue keeps one that nobody says."""
     code = "".join(
-        (FOLDER.parent / f"{name}.py").read_text() for name in ("writing", "words", "speech")
+        (FOLDER.parent / f"{name}.py").read_text()
+        for name in ("writing", "words", "speech", "access")
     )
     said = set(re.findall(r'(?:say\(|messages\[)\s*f?"([\w.{}-]+)"', code))
-    said |= set(re.findall(r'"((?:how|change|value)\.[\w.-]*)" (?:if|else)', code))
-    said |= set(re.findall(r'else "((?:how|change|value)\.[\w.-]*)"', code))
+    said |= set(re.findall(r'"((?:how|change|value|access)\.[\w.-]*)" (?:if|else)', code))
+    said |= set(re.findall(r'else "((?:how|change|value|access)\.[\w.-]*)"', code))
     patterns = [re.sub(r"\\\{[^}]*\}", r"[\\w-]+", re.escape(each)) for each in said]
     known = set(read_yaml(FOLDER / "en.yaml", dict[str, str]))
     for pattern in patterns:
