@@ -7,13 +7,14 @@ import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.errors import Unavailable
+from pipelines.errors import BadRequest, Unavailable
 from pipelines.layout import Layout, State
 from pipelines.ports import AlertTarget, Context, Lineage, Registry, Run, WatchLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from pipelines.ledger.key_store import KeyStore
     from pipelines.ledger.log import Ledger
     from pipelines.ledger.note import Signer, Verifier
     from pipelines.ledger.store import Store
@@ -24,6 +25,7 @@ PAGES_VARIABLE = "CLEW_PAGES_URL"
 AIRFLOW_RUN_VARIABLE = "CLEW_AIRFLOW_RUN_ID"
 LEDGER_URL_VARIABLE = "CLEW_LEDGER_URL"
 LEDGER_GUARD_VARIABLE = "CLEW_LEDGER_GUARD"
+KEYS_URL_VARIABLE = "CLEW_KEYS_URL"
 ALERT_TARGETS_VARIABLE = "CLEW_ALERT_TARGETS"
 RUN_VARIABLES = ("CLEW_RUN_ID", "CLEW_RUN_COMMIT", AIRFLOW_RUN_VARIABLE)
 
@@ -86,12 +88,11 @@ def ledger(state: State) -> Ledger:
 
 def ledger_signed_by(state: State, signer: Signer, former: Sequence[Verifier]) -> Ledger:
     """Open the ledger with this signing key; what `former` keys signed is accepted."""
-    from pipelines.adapters.key_store import SqliteKeyStore
     from pipelines.ledger.guard import FileGuard
     from pipelines.ledger.keys import Keys
     from pipelines.ledger.log import Ledger
 
-    keys = Keys(SqliteKeyStore(state.data_keys), state.ledger_ring)
+    keys = Keys(key_store(state), state.ledger_ring)
     return Ledger(ledger_store(state), keys, FileGuard(ledger_guard(state)), [signer], former)
 
 
@@ -105,6 +106,28 @@ def ledger_store(state: State) -> Store:
     from pipelines.adapters.postgres_ledger import PostgresStore
 
     return PostgresStore(url)
+
+
+def key_store(state: State) -> KeyStore:
+    """Open the data keys: PostgreSQL at ``CLEW_KEYS_URL``, else SQLite beside the other keys.
+
+    Raises BadRequest where there are both: what the one's keys sealed, the other cannot open.
+    """
+    from pipelines.adapters.key_store import SqliteKeyStore
+
+    url = os.environ.get(KEYS_URL_VARIABLE)
+    if not url:
+        return SqliteKeyStore(state.data_keys)
+    if state.data_keys.exists():
+        raise BadRequest(
+            "data keys in a file, while a database is named for them",
+            where=str(state.data_keys),
+            expected=f"the one or the other of the file and {KEYS_URL_VARIABLE}",
+            hint="docs/how-to/run-in-production.md",
+        )
+    from pipelines.adapters.postgres_key_store import PostgresKeyStore
+
+    return PostgresKeyStore(url)
 
 
 def ledger_guard(state: State) -> Path:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
-from pipelines.errors import NotThere, Unavailable
+from pipelines.errors import Unavailable
 from pipelines.ledger.key_store import WrappedKey
 
 BUSY_SECONDS: Final = 10.0
@@ -34,6 +34,10 @@ FIND: Final = {
     f" CROSS JOIN (VALUES {', '.join(['(?, ?)'] * AT_ONCE)})"
     " LEFT JOIN dek ON ref = column1 AND bucket = column2 AND retired = 0",
 }
+LINK: Final = (
+    "UPDATE dek SET ref = ?2, bucket = ?3 WHERE key_id = ?1 AND ref = x'' AND (?4 OR NOT EXISTS"
+    " (SELECT 1 FROM dek AS held WHERE held.ref = ?2 AND held.bucket = ?3 AND held.retired = 0))"
+)
 
 
 class SqliteKeyStore:
@@ -85,12 +89,13 @@ class SqliteKeyStore:
         with self._writing(durable=False) as db:
             db.executemany("DELETE FROM dek WHERE key_id = ? AND ref = x''", rows)
 
-    def link(self, keys: Sequence[tuple[bytes, bytes, str]]) -> None:
-        rows = [(ref, bucket, key_id) for key_id, ref, bucket in keys]
+    def link(self, keys: Sequence[tuple[bytes, bytes, str]], *, beside: bool = False) -> set[bytes]:
         with self._writing(durable=False) as db:
-            done = db.executemany("UPDATE dek SET ref = ?, bucket = ? WHERE key_id = ?", rows)
-            if done.rowcount != len(rows):
-                raise NotThere("a data key that is not in the key store")
+            done = db.executemany(LINK, [(*key, beside) for key in keys])
+        if done.rowcount == len(keys):
+            return set()
+        statement = "SELECT 1 FROM dek WHERE key_id = ? AND ref = ? AND bucket = ?"
+        return {key[0] for key in keys if not self._fetch(statement, key)}
 
     def key(self, key_id: bytes) -> WrappedKey | None:
         rows = self._rows("WHERE key_id = ?", (key_id,))
@@ -138,6 +143,12 @@ class SqliteKeyStore:
     def hold(self, ref: bytes) -> str:
         rows = self._fetch("SELECT reason FROM hold WHERE ref = ?", (ref,))
         return str(rows[0][0]) if rows else ""
+
+    def may_destroy(self) -> bool:
+        return True
+
+    def exclusively(self, purpose: str) -> AbstractContextManager[None]:  # noqa: ARG002
+        return nullcontext()  # the file is one machine's, and that has locks of its own
 
     def _truncate(self) -> None:
         """Empty the write-ahead log, which else keeps deleted rows; readers may hold it up."""

@@ -11,6 +11,7 @@ from typing import Final
 from pipelines.errors import BadRequest, Erased
 from pipelines.ledger import verify
 from pipelines.ledger.entry import read_entry
+from pipelines.ledger.key_store import KeyStore
 from pipelines.ledger.log import Ledger
 from pipelines.ledger.store import Store
 from pipelines.ledger.tiles import pack_entries, tile_path, tile_widths
@@ -23,6 +24,18 @@ COPIED: Final = {
     "checkpoint": "size INTEGER, note TEXT",
     "cosigned": "size INTEGER, note TEXT",
 }
+
+
+def copy_keys(store: KeyStore, path: Path) -> Path:
+    """Write which data keys there are, and no key, as the SQLite file that the verifier reads."""
+    db = sqlite3.connect(path)
+    try:
+        db.execute("CREATE TABLE dek(key_id BLOB)")
+        db.executemany("INSERT INTO dek VALUES (?)", ((key.key_id,) for key in store.select()))
+        db.commit()
+    finally:
+        db.close()
+    return path
 
 
 def write_bundle(

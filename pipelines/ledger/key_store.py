@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -33,8 +34,13 @@ class KeyStore(Protocol):
     def drop_spare(self, key_ids: Sequence[bytes]) -> None:
         """Delete those of these keys that no subject has."""
 
-    def link(self, keys: Sequence[tuple[bytes, bytes, str]]) -> None:
-        """Give each key id to a ref and bucket. Survives the process; may be lost with power."""
+    def link(
+        self, keys: Sequence[tuple[bytes, bytes, str]], *, beside: bool = False
+    ) -> set[bytes]:
+        """Give each spare key to a ref and bucket that has no key, or `beside` the one it has.
+
+        Survives the process; may be lost with power. Returns the key ids that were not given.
+        """
 
     def key(self, key_id: bytes) -> WrappedKey | None:
         """Return one key."""
@@ -62,3 +68,9 @@ class KeyStore(Protocol):
 
     def hold(self, ref: bytes) -> str:
         """Return the reason of a subject's hold, empty where there is none."""
+
+    def may_destroy(self) -> bool:
+        """Return whether this role may retire, destroy and rewrap keys."""
+
+    def exclusively(self, purpose: str) -> AbstractContextManager[None]:
+        """Hold a lock, named by its purpose, against every other machine that uses the store."""

@@ -14,8 +14,8 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -25,7 +25,7 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from pipelines.errors import IntegrityBroken, NotThere
+from pipelines.errors import BadRequest, IntegrityBroken, NotThere
 from pipelines.ledger.key_store import KeyStore, WrappedKey
 from pipelines.ledger.note import decode, encode
 from pipelines.ledger.secret_files import create_secret, locked, read_secret, replace_secret
@@ -128,9 +128,10 @@ class Keys:
         self._unlinked: set[bytes] = set()
         self._ring = Ring.read(ring_file)
         if len(self._ring.epochs) > 1:
-            with locked(ring_file):
+            with self.exclusively(ring_file.name):
                 self._ring = Ring.read(ring_file)
-                self._finish_rotation()
+                if len(self._ring.epochs) > 1 and store.may_destroy():
+                    self._finish_rotation()
 
     def ref(self, subject: str) -> bytes:
         """Return the keyed hash that stands for a subject in the key store."""
@@ -192,17 +193,29 @@ class Keys:
             self._spare, self._unlinked = [], set()
             self._known.clear()
 
-    def exclusively(self, purpose: str) -> AbstractContextManager[None]:
+    @contextmanager
+    def exclusively(self, purpose: str) -> Iterator[None]:
         """Hold a lock, named by its purpose, against every process that uses these keys."""
-        return locked(self._ring_file.with_name(purpose))
+        with locked(self._ring_file.with_name(purpose)), self.store.exclusively(purpose):
+            yield
+
+    def refuse_to_destroy(self) -> None:
+        """Raise BadRequest when the key store's role may not destroy keys, before anything is."""
+        if not self.store.may_destroy():
+            raise BadRequest(
+                "this role of the key store may not destroy or wrap keys anew",
+                expected="one that may, as keys_eraser",
+                hint="docs/how-to/run-in-production.md",
+            )
 
     def rotate(self) -> int:
         """Wrap every surviving key by a new key-encryption key, destroy the old; return the epoch.
 
         A crash at any point is finished on the next opening: while the file holds two epochs,
-        keys of both can be read.
+        keys of both can be read. Raises BadRequest where the store's role may not.
         """
-        with self._lock, locked(self._ring_file):
+        self.refuse_to_destroy()
+        with self._lock, self.exclusively(self._ring_file.name):
             old = Ring.read(self._ring_file)
             epochs = {**old.epochs, old.newest + 1: os.urandom(KEY_SIZE)}
             self._ring = Ring(old.index, epochs)
@@ -240,19 +253,28 @@ class Keys:
         for pair, (key_id, key) in zip([*fresh, *held], found, strict=True):
             self._known[pair] = DataKey(key_id, *pair, generation, AESGCM(key))
 
-    def link(self, keys: Iterable[DataKey]) -> None:
-        """Tell the store whose these keys are, in one go; before what they seal is committed."""
+    def link(self, keys: Iterable[DataKey]) -> set[bytes]:
+        """Tell the store whose these keys are, in one go; before what they seal is committed.
+
+        Returns the ids of those whose subject was given another key by another process meanwhile.
+        """
         with self._lock:
             rows = [(k.key_id, k.ref, k.bucket) for k in keys if k.key_id in self._unlinked]
-        if rows:
-            self.store.link(rows)
-            with self._lock:
-                self._unlinked.difference_update(key_id for key_id, _, _ in rows)
+        if not rows:
+            return set()
+        lost = self.store.link(rows)
+        with self._lock:
+            self._unlinked.difference_update(key_id for key_id, _, _ in rows)
+            if lost:
+                self._known.clear()
+        if lost:
+            self.store.drop_spare(list(lost))
+        return lost
 
     def _make(self, owners: Sequence[tuple[bytes, str]]) -> list[tuple[bytes, bytes]]:
         """Make a key for each owner under the ring's lock: a rotation meanwhile would miss them."""
         fresh = [(ordered_id(), os.urandom(KEY_SIZE)) for _ in owners]
-        with locked(self._ring_file):
+        with self.exclusively(self._ring_file.name):
             self._ring = Ring.read(self._ring_file)
             self.store.add(
                 [self._wrap(*made, *owner) for made, owner in zip(fresh, owners, strict=True)]

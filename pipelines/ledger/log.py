@@ -168,7 +168,7 @@ class Ledger:
             row = self.row(seq)
             cipher, bound = self.keys.cipher(part.key_id), bound_to(self.origin, row.id, n)
             found = disclose(read_entry(row.entry), n, part, cipher, bound)
-            self.keys.store.link([(part.key_id, found.ref, found.bucket)])
+            self.keys.store.link([(part.key_id, found.ref, found.bucket)], beside=True)
 
     def _catch_up(self, writing: Writing) -> Head:
         """Return the log's head, checked anew where it or the guard moved since last time."""
@@ -234,14 +234,23 @@ class Ledger:
             group.outcomes[place] = Receipt(one.id, index, one.entry, note, growth)
 
     def _with_live_keys(self, group: Group, places: list[int]) -> list[int]:
-        """Fail entries whose key was retired meanwhile; link the other keys, return the others."""
+        """Link the keys, and return the entries whose keys are in force.
+
+        One whose key was retired meanwhile, or whose subject another process gave a key, is sealed
+        anew under the key in force, and committed next; what came sealed fails.
+        """
         keys = {key.key_id: key for place in places for key in group.sealed[place].keys}
         alive = self.keys.still_alive(keys.values())
-        self.keys.link(key for key in keys.values() if key.key_id in alive)
+        alive -= self.keys.link(key for key in keys.values() if key.key_id in alive)
         if len(alive) == len(keys):
             return places
         dead = [p for p in places if any(k.key_id not in alive for k in group.sealed[p].keys)]
-        group.fail(Unavailable("the subject's key was retired meanwhile: record it again"), dead)
+        for place in dead:
+            one = group.asked[place]
+            if isinstance(one, Draft):
+                self._seal_alone(group, place, one)
+            else:
+                group.fail(Unavailable("another key is in force by now: record it again"), [place])
         return [place for place in places if place not in dead]
 
     def _fail_recorded(self, group: Group, places: list[int], error: AlreadyRecorded) -> None:

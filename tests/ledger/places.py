@@ -9,11 +9,15 @@ from typing import Any
 
 import psycopg
 
+from pipelines.adapters import postgres_key_store
 from pipelines.adapters.key_store import SqliteKeyStore
+from pipelines.adapters.postgres_key_store import PostgresKeyStore
 from pipelines.adapters.postgres_ledger import PostgresStore, create_schema
 from pipelines.adapters.sql_ledger import SqliteStore
+from pipelines.ledger.bundle import copy_keys
 from pipelines.ledger.entry import Body, Draft
 from pipelines.ledger.guard import FileGuard
+from pipelines.ledger.key_store import KeyStore
 from pipelines.ledger.keys import Keys, create_ring
 from pipelines.ledger.log import Ledger
 from pipelines.ledger.note import Signer
@@ -60,7 +64,16 @@ class Place:
         return path
 
     def keys(self) -> Keys:
-        return Keys(SqliteKeyStore(self.folder / "keys.db"), self.folder / "ring")
+        return Keys(self.key_store(), self.folder / "ring")
+
+    def key_store(self) -> KeyStore:
+        raise NotImplementedError
+
+    def keys_file(self) -> Path:
+        """Return which keys there are, as the verifier reads it."""
+        path = self.folder / "copy-keys.db"
+        path.unlink(missing_ok=True)
+        return copy_keys(self.key_store(), path)
 
     def ledger(self, guard: str = "guard") -> Ledger:
         ledger = Ledger(self.store(), self.keys(), FileGuard(self.folder / guard), [self.signer])
@@ -86,6 +99,10 @@ class Place:
         """Run SQL as somebody who may do everything; ``?`` marks a value."""
         raise NotImplementedError
 
+    def query_keys(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run SQL in the key store; ``?`` marks a value."""
+        raise NotImplementedError
+
     def back_up(self) -> Any:
         raise NotImplementedError
 
@@ -106,11 +123,13 @@ class SqlitePlace(Place):
         return SqliteStore(self.path)
 
     def query(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        db = sqlite3.connect(self.path, isolation_level=None)
-        try:
-            return db.execute(statement, values).fetchall()
-        finally:
-            db.close()
+        return ran(self.path, statement, values)
+
+    def key_store(self) -> KeyStore:
+        return SqliteKeyStore(self.folder / "keys.db")
+
+    def query_keys(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        return ran(self.folder / "keys.db", statement, values)
 
     def back_up(self) -> bytes:
         db = sqlite3.connect(self.path)
@@ -126,28 +145,54 @@ class SqlitePlace(Place):
         self.path.write_bytes(backup)
 
 
+def ran(path: Path, statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    db = sqlite3.connect(path, isolation_level=None)
+    try:
+        return db.execute(statement, values).fetchall()
+    finally:
+        db.close()
+
+
 class PostgresPlace(Place):
-    """A schema of its own in a real server."""
+    """Two schemas of its own in a real server: the ledger's, and the key store's."""
 
     name = "postgres"
 
     def __init__(self, folder: Path, cluster: Cluster, schema: str) -> None:
         super().__init__(folder)
         self.cluster, self.schema = cluster, schema
-        self.query(f"CREATE SCHEMA {schema}")
+        for name in (schema, f"{schema}_keys"):
+            self.query(f"CREATE SCHEMA {name}")
         create_schema(self.url)
+        postgres_key_store.create_schema(self.keys_url)
+        self.key_stores: list[PostgresKeyStore] = []
 
     @property
     def url(self) -> str:
         return f"{self.cluster.url} options='-c search_path={self.schema}'"
 
+    @property
+    def keys_url(self) -> str:
+        return keys_url(self.url)
+
     def new_store(self) -> Store:
         return PostgresStore(self.url)
 
+    def key_store(self) -> KeyStore:
+        self.key_stores.append(PostgresKeyStore(self.keys_url))
+        return self.key_stores[-1]
+
+    def close(self) -> None:
+        super().close()
+        for store in self.key_stores:
+            store.close()
+        self.key_stores = []
+
     def query(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            done = connection.execute(statement.replace("?", "%s").encode(), values)
-            return done.fetchall() if done.description else []
+        return queried(self.url, statement, values)
+
+    def query_keys(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        return queried(self.keys_url, statement, values)
 
     def back_up(self) -> str:
         place = ["-h", str(self.cluster.folder), "-p", str(self.cluster.port), "-U", "owner"]
@@ -158,3 +203,14 @@ class PostgresPlace(Place):
         self.query(f"DROP SCHEMA {self.schema} CASCADE")
         place = ["-h", str(self.cluster.folder), "-p", str(self.cluster.port), "-U", "owner"]
         self.cluster.run("psql", *place, "-q", "-v", "ON_ERROR_STOP=1", "postgres", text=backup)
+
+
+def keys_url(url: str) -> str:
+    """Return where the key store beside the ledger at `url` is."""
+    return url.rstrip("'") + "_keys'"
+
+
+def queried(url: str, statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    with psycopg.connect(url, autocommit=True) as connection:
+        done = connection.execute(statement.replace("?", "%s").encode(), values)
+        return done.fetchall() if done.description else []

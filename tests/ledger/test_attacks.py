@@ -63,7 +63,7 @@ def found(place: Place, *known: str, keys: bool = False) -> int:
     for number, note in enumerate(known):
         notes.append(place.folder / f"known{number}")
         notes[-1].write_text(note)
-    store = place.folder / "keys.db" if keys else None
+    store = place.keys_file() if keys else None
     return verify.verify(copy, policy(place), notes, store)[0]
 
 

@@ -29,7 +29,7 @@ def code(place: Place) -> int:
     copy = place.folder / "copy.db"
     copy.unlink(missing_ok=True)
     copy_log(place.store(), copy)
-    return verify.verify(copy, place.policy, (), place.folder / "keys.db")[0]
+    return verify.verify(copy, place.policy, (), place.keys_file())[0]
 
 
 def test_only_the_persons_records_go(place: Place) -> None:
@@ -192,10 +192,12 @@ def test_no_residue(place: Place) -> None:
     erase(ledger, plan(ledger, "anna"), "request")
     searched = contents(place)
 
-    gone = [MARK, ref, *(row.wrapped for row in rows)]
+    gone = [MARK]
     if not isinstance(place, PostgresPlace):
         # A server's heap and log keep deleted rows for a time, unreadable: their keys are gone.
-        gone += [*(row.key_id for row in rows), *(part.ciphertext for part in parts)]
+        # test_postgres_keys looks at what is there of the keys.
+        gone += [ref, *(row.key_id for row in rows), *(row.wrapped for row in rows)]
+        gone += [part.ciphertext for part in parts]
     for secret in gone:
         assert [] == [name for name, content in searched.items() if secret in content]
     with pytest.raises(Erased):
@@ -222,7 +224,9 @@ def test_a_backup_of_the_key_store_opens_nothing(place: Place) -> None:
     part = next(part for seq, _, part in ledger.store.parts(0, 30) if seq == 1)
     row = ledger.keys.of_subject("anna")[0]
     erase(ledger, plan(ledger, "anna"), "request")
-    ledger.keys.store.add([row])
+    values = (row.key_id, row.ref, row.bucket, row.epoch, row.wrapped)
+    columns = "key_id, ref, bucket, epoch, wrapped, retired"
+    place.query_keys(f"INSERT INTO dek({columns}) VALUES (?, ?, ?, ?, ?, '0')", values)  # noqa: S608
 
     with pytest.raises(NotThere):
         ledger.keys.cipher(part.key_id)

@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 
 from pipelines.adapters.key_store import SqliteKeyStore
+from pipelines.adapters.postgres_key_store import PostgresKeyStore
 from pipelines.adapters.postgres_ledger import PostgresStore
 from pipelines.adapters.sql_ledger import SqliteStore
 from pipelines.errors import ClewError
@@ -19,14 +20,15 @@ from pipelines.ledger.keys import Keys
 from pipelines.ledger.log import Ledger
 from pipelines.ledger.secret_files import read_signer
 from pipelines.ledger.store import Store
-from tests.ledger.places import draft
+from tests.ledger.places import draft, keys_url
 
 
 def main() -> None:
     """Open the ledger of the folder and record until killed, or until it refuses."""
     folder, where, callers = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     store: Store = PostgresStore(where) if "=" in where else SqliteStore(Path(where))
-    keys = Keys(SqliteKeyStore(folder / "keys.db"), folder / "ring")
+    kept = PostgresKeyStore(keys_url(where)) if "=" in where else SqliteKeyStore(folder / "keys.db")
+    keys = Keys(kept, folder / "ring")
     ledger = Ledger(store, keys, FileGuard(folder / "guard"), [read_signer(folder / "signer")])
     acknowledged = os.open(folder / "acknowledged", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     refused = threading.Event()
