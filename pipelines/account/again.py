@@ -204,7 +204,7 @@ def _started(
             described = _answer(process, errors)
             yield process, errors, msgspec.json.decode(described, type=Environment)
         finally:
-            _end(process, at_once=job.box.kind != "container")
+            _end(process)
 
 
 def _answer(process: subprocess.Popen[bytes], errors: IO[bytes]) -> bytes:
@@ -215,10 +215,7 @@ def _answer(process: subprocess.Popen[bytes], errors: IO[bytes]) -> bytes:
     return found
 
 
-def _end(process: subprocess.Popen[bytes], *, at_once: bool) -> None:
-    """End a process that has said all: it can have written nothing. An engine is let clean up."""
-    if at_once:
-        process.kill()
+def _end(process: subprocess.Popen[bytes]) -> None:
     for stream in (process.stdin, process.stdout):
         if stream is not None:
             stream.close()
