@@ -30,8 +30,11 @@ OUTCOMES: Final = ("approve", "decline", "refer", "refuse")
 # Of the target: not known (yet), unfavourable, favourable.
 LABELS: Final = ("unknown", "unfavourable", "favourable")
 DENSE: Final = 1 << 20
+FEW: Final = 1 << 12
+REMEMBERED: Final = 1 << 12  # combinations of values whose group is not asked for again
 CHANCE: Final = 1 << 20  # a probability is kept as a whole number of these parts
 Codes = NDArray[np.int64]
+Key = str | int | tuple[str | int, ...]
 
 
 class Cell(Record, frozen=True):
@@ -92,6 +95,7 @@ class GroupCoder:
 
     def __post_init__(self) -> None:
         self._parts = {attribute: _only(self.contract, attribute) for attribute in self.names}
+        self._known: dict[str, dict[Key, int]] = {attribute: {} for attribute in self.names}
 
     def codes(self, table: pa.Table | pa.RecordBatch) -> list[Codes]:
         """Return, an attribute after the other, each row's group."""
@@ -99,25 +103,41 @@ class GroupCoder:
 
     def _attribute(self, attribute: str, table: pa.Table | pa.RecordBatch) -> Codes:
         """Ask the contract once for each different combination of values, not for each row."""
-        part = self._parts[attribute]
+        part, known = self._parts[attribute], self._known[attribute]
         distinct = [_distinct(_array(table, each), each) for each in part.columns]
-        sizes = [len(values) for _, values in distinct]
+        sizes = [len(each.keys) for each in distinct]
         joined = reduce(
-            lambda left, pair: left * pair[1] + pair[0],
-            zip([indices for indices, _ in distinct], sizes, strict=True),
-            np.zeros(table.num_rows, dtype=np.int64),
+            lambda left, each: left * len(each.keys) + each.places,
+            distinct[1:],
+            distinct[0].places.astype(np.int64),
         )
         there, place = _used(joined, int(np.prod(sizes)))
-        rests, columns = there, dict[str, pa.Array]()
-        for each, (_, values) in reversed(list(zip(part.columns, distinct, strict=True))):
-            columns[each.name] = values.take(pa.array(rests % len(values)))
-            rests = rests // len(values)
-        kinds = {each.name: cast.TYPES[each.kind] for each in part.columns}
-        frame = cast.frame(pa.table({n: _cast(columns[n], kind) for n, kind in kinds.items()}))
-        known = {name: number for number, name in enumerate(self.names[attribute])}
-        named = groups(frame, part)[attribute]
-        code = np.array([known.get(str(each), known[NEW]) for each in named], dtype=np.int64)
+        places = np.unravel_index(there, sizes)
+        keys = [
+            tuple(each.keys[at] for each, at in zip(distinct, row, strict=True))
+            for row in zip(*(each.tolist() for each in places), strict=True)
+        ]
+        fresh = [at for at, key in enumerate(keys) if key not in known]
+        if fresh:
+            if len(known) > REMEMBERED:
+                known.clear()
+                fresh = list(range(len(keys)))
+            columns = {
+                column.name: each.values.take(pa.array(at[fresh]))
+                for column, each, at in zip(part.columns, distinct, places, strict=True)
+            }
+            asked = self._asked(attribute, columns)
+            known.update(zip([keys[at] for at in fresh], asked, strict=True))
+        code = np.array([known[key] for key in keys], dtype=np.int64)
         return code[place] if len(code) else place
+
+    def _asked(self, attribute: str, columns: dict[str, pa.Array]) -> list[int]:
+        part = self._parts[attribute]
+        typed = {each.name: _cast(columns[each.name], each) for each in part.columns}
+        frame = cast.frame(pa.table(typed))
+        numbers = {name: number for number, name in enumerate(self.names[attribute])}
+        named = groups(frame, part)[attribute]
+        return [numbers.get(str(each), numbers[NEW]) for each in named]
 
 
 def known_groups(found: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
@@ -176,12 +196,15 @@ class CubeTally:
 
 
 def _increase(into: dict[int, int], codes: Codes, by: Counts | Floats) -> None:
-    for code, count in zip(codes.tolist(), by.tolist(), strict=True):
+    used = np.flatnonzero(by)
+    for code, count in zip(codes[used].tolist(), by[used].tolist(), strict=True):
         into[code] = into.get(code, 0) + int(count)
 
 
 def _used(codes: Codes, size: int) -> tuple[Codes, Codes]:
-    """Return the codes that occur, and each row's place among them."""
+    """Return the codes that occur, and each row's place among them; of few codes, all of them."""
+    if 0 < size <= FEW:
+        return np.arange(size), codes
     if not 0 < size <= DENSE:
         there, place = np.unique(codes, return_inverse=True)
         return there.astype(np.int64), place.astype(np.int64)
@@ -208,30 +231,40 @@ def _array(table: pa.Table | pa.RecordBatch, column: Column) -> pa.Array:
     return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
 
 
-def _distinct(values: pa.Array, column: Column) -> tuple[Codes, pa.Array]:
-    """Return each row's place among the different values, and these with a null at the end.
+@dataclass(frozen=True, slots=True)
+class _Distinct:
+    """The different values of a column, a null last, what stands for each, and each row's place."""
 
-    Of a number that is told by bands any value of the band will do, so one a band is kept.
-    """
+    places: Codes
+    keys: list[Key]
+    values: pa.Array
+
+
+def _distinct(values: pa.Array, column: Column) -> _Distinct:
+    """Tell rows of different values apart; of a number that is told by bands, different bands."""
     if column.protected and column.protected.bands:
-        values = _representatives(values, column)
+        return _banded(values, [band.below for band in column.protected.bands])
     encoded = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
-    dictionary = pa.concat_arrays([encoded.dictionary, pa.nulls(1, encoded.dictionary.type)])
-    indices = pc.fill_null(encoded.indices.cast(pa.int64()), len(encoded.dictionary))
-    return indices.to_numpy(zero_copy_only=False), dictionary
+    there = pa.concat_arrays([encoded.dictionary, pa.nulls(1, encoded.dictionary.type)])
+    places = encoded.indices
+    if places.null_count:
+        places = pc.fill_null(places.cast(pa.int64()), len(encoded.dictionary))
+    # As the text of a value, for 0.0 and -0.0 are equal and need not be the same group.
+    keys: list[Key] = [repr(each) for each in there.to_pylist()]
+    return _Distinct(places.to_numpy(zero_copy_only=False), keys, there)
 
 
-def _representatives(values: pa.Array, column: Column) -> pa.Array:
-    bands = column.protected.bands if column.protected else None
-    below = np.sort([band.below for band in bands or () if band.below is not None])
+def _banded(values: pa.Array, bounds: Iterable[float | None]) -> _Distinct:
+    """Let one number of a band stand for all of them; of missing ones null."""
+    below = np.sort([each for each in bounds if each is not None])
     numbers = floats(values)
     band = np.searchsorted(below, numbers, side="right")
     band[np.isnan(numbers)] = len(below) + 1
-    first = np.zeros(len(below) + 2, dtype=np.int64)
-    order, start = np.unique(band, return_index=True)
-    first[order] = start
-    return values.take(pa.array(first[band]))
+    lowest = np.nextafter(below[0], -np.inf) if len(below) else 0.0
+    stand = pa.array([lowest, *below.tolist(), None], pa.float64())
+    return _Distinct(band, list(range(len(stand))), stand)
 
 
-def _cast(values: pa.Array, kind: pa.DataType) -> pa.Array:
+def _cast(values: pa.Array, column: Column) -> pa.Array:
+    kind = values.type if column.protected and column.protected.bands else cast.TYPES[column.kind]
     return values if values.type == kind else values.cast(kind)

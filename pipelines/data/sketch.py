@@ -30,6 +30,8 @@ MARKS: Final = 64
 BLOCK: Final = 1 << 16
 # Steps to each side of the centre that are counted one by one: about eight deviations.
 NEAR: Final = 1 << 14
+# Squares of at most 2^28 of fewer rows than this add up to less than 2^63.
+FEW_ENOUGH: Final = 1 << 34
 # Up to this many steps squares are summed as doubles: 2^16 of them below 2^36 each add up to less
 # than 2^53, so every partial sum is a whole number that a double holds.
 FAR: Final = 2.0**18
@@ -227,12 +229,12 @@ class NumberTally:
         """Return what the counted steps come to: bins, sum and sum of squares."""
         before = np.concatenate([[0], np.cumsum(self._steps)])
         ends = before[(np.clip(self._edges, -NEAR - 1, NEAR) + NEAR + 1).astype(np.int64)]
-        used = np.flatnonzero(self._steps)
-        pairs = list(zip((used - NEAR).tolist(), self._steps[used].tolist(), strict=True))
+        whole = np.int64 if self.rows < FEW_ENOUGH else object
+        steps, counts = np.arange(-NEAR, NEAR + 1).astype(whole), self._steps.astype(whole)
         return (
             np.diff(ends, prepend=0, append=before[-1]),
-            sum(step * count for step, count in pairs),
-            sum(step * step * count for step, count in pairs),
+            int(steps @ counts),
+            int((steps * steps) @ counts),
         )
 
     def sketch(self) -> Numbers:

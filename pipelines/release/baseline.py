@@ -220,24 +220,26 @@ class ScoredTally:
     def __post_init__(self) -> None:
         self._margins = sketch.NumberTally(self.axis)
         self._edges = np.array(self.axis.edges)
-        self._inner = len(cube.OUTCOMES) * len(cube.LABELS)
-        self._counts = np.zeros((len(self._edges) + 1) * self._inner, dtype=np.int64)
+        self._shape = (len(self._edges) + 2, len(cube.OUTCOMES), len(cube.LABELS))
+        self._counts = np.zeros(self._shape, dtype=np.int64)
 
-    def bins(self, margins: Floats) -> Codes:
-        """Return each margin's bin; of one that is NaN the last, to be left out by the caller."""
-        return np.searchsorted(self._edges, margins, side="left")
+    def add(self, margins: Floats, outcomes: Codes, labels: Codes) -> Codes:
+        """Count people, and return each one's bin; a margin that is not finite has one of its own.
 
-    def add(self, margins: Floats, outcomes: Codes, labels: Codes) -> None:
-        """Count people; a margin that is not finite is counted as missing."""
-        self._margins.add(np.where(np.isfinite(margins), margins, np.nan))
+        That one comes after the last, and its people are counted as missing.
+        """
         there = np.isfinite(margins)
-        inner = outcomes[there] * len(cube.LABELS) + labels[there]
-        code = self.bins(margins[there]) * self._inner + inner
-        self._counts += np.bincount(code, minlength=len(self._counts))
+        self._margins.add(np.where(there, margins, np.nan))
+        bins = np.searchsorted(self._edges, margins, side="left")
+        bins[~there] = len(self._edges) + 1
+        code = (bins * len(cube.OUTCOMES) + outcomes) * len(cube.LABELS) + labels
+        self._counts += np.bincount(code, minlength=self._counts.size).reshape(self._shape)
+        return bins
 
     def scored(self) -> Scored:
         """Return what was counted."""
-        return Scored(margins=self._margins.sketch(), counts=tuple(self._counts.tolist()))
+        counts = tuple(self._counts[:-1].ravel().tolist())
+        return Scored(margins=self._margins.sketch(), counts=counts)
 
 
 def of_test(

@@ -88,7 +88,7 @@ class WindowTally:
         self.cube = CubeTally(self.baseline.groups)
         self.coder = GroupCoder(self.contract, self.baseline.groups)
         self.scored = ScoredTally(self.baseline.margin_axis)
-        self._chances = chances(self.baseline.scored)
+        self._chances = np.append(chances(self.baseline.scored), 0.0)  # of no margin: none
 
     def add_columns(self, table: pa.Table | pa.RecordBatch) -> None:
         """Count the columns that there are; one that is not there is counted as absent."""
@@ -106,11 +106,8 @@ class WindowTally:
     ) -> None:
         """Count decisions by group, outcome and label, and by margin where the model is `own`."""
         scored = np.where(own.astype(bool), margins, np.nan)
-        there = np.isfinite(scored)
-        expected = np.zeros(len(scored))
-        expected[there] = self._chances[self.scored.bins(scored[there])]
-        self.cube.add(codes, outcomes, labels, expected)
-        self.scored.add(scored, outcomes, labels)
+        bins = self.scored.add(scored, outcomes, labels)
+        self.cube.add(codes, outcomes, labels, self._chances[bins])
         self.decisions += len(outcomes)
 
     def add_decisions(self, found: Sequence[ReadBack], labels: Mapping[bytes, Label]) -> None:

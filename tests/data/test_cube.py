@@ -7,6 +7,7 @@ from functools import reduce
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -105,6 +106,26 @@ def test_tables_merge_to_the_table_of_all_people(parts: list[list[Person]], draw
     whole = counted([each for part in parts for each in part])
     draw.shuffle(parts)  # type: ignore[attr-defined]
     assert whole == reduce(cube.merge, [counted(part) for part in parts])
+
+
+@given(st.lists(PEOPLE, min_size=2, max_size=4))
+def test_what_a_coder_remembers_changes_no_group(parts: list[list[Person]]) -> None:
+    """A coder that saw other people before gives the groups that one that saw nobody gives."""
+    used = GroupCoder(CONTRACT, NAMES)
+    for part in parts:
+        fresh = GroupCoder(CONTRACT, NAMES).codes(table(part))
+        assert [code.tolist() for code in fresh] == [c.tolist() for c in used.codes(table(part))]
+
+
+def test_a_coder_remembers_no_more_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A protected free text gives every new value its group, and what is remembered stays small."""
+    monkeypatch.setattr(cube, "REMEMBERED", 4)
+    coder = GroupCoder(CONTRACT, NAMES)
+    for number in range(3):
+        texts = [(0, 0, f"{number}-{each}", 20.0, 0, 0, 0.5) for each in range(5)]
+        named = coder.codes(table([*texts, (1, 0, "m", 20.0, 0, 0, 0.5)]))
+        found = dict(zip(NAMES, named, strict=True))["sex"].tolist()
+        assert [NAMES["sex"].index(each) for each in [*[NEW] * 5, "m"]] == found
 
 
 def test_a_group_that_the_reference_did_not_know_gives_no_name() -> None:

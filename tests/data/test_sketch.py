@@ -167,3 +167,12 @@ def test_booleans_and_dictionaries_are_counted_by_their_texts() -> None:
     assert (2, 1) == tally.sketch().counts
     coded = pa.array(["b", "a", "b"]).dictionary_encode().slice(0, 1)
     assert [("b", 1)] == list(sketch.counted(coded))
+
+
+def test_squares_of_more_rows_than_a_machine_word_holds_are_exact() -> None:
+    """2^36 values at the farthest counted step have squares of 2^64, which are summed as such."""
+    tally = sketch.NumberTally(sketch.on_grid([0.0], 0.0, 0))
+    tally.add(np.array([float(sketch.NEAR)]))
+    tally.rows <<= 36
+    tally._steps <<= 36
+    assert (str(1 << 50), str(1 << 64)) == (tally.sketch().total, tally.sketch().squares)
