@@ -15,24 +15,27 @@ A number whose range nobody documented is outside beyond 2^53. Values are typed 
 the same text, so ``1.0`` is the integer 1 and a sentinel is a missing value. Columns that the
 model does not read are typed too, for watching; what is outside there is left out and noted,
 because whoever decides must not look at it.
+
+Most applications are as documented, and C finds that out (`fast_path.py`); the code here is the
+one that says what is wrong, and the reference that the fast path is tested against.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from pipelines.contract import Column, Contract
-from pipelines.data.rules import number_sentinels, required, text_sentinels
+from pipelines.contract import Contract
+from pipelines.decisions.fast_path import FastPath, compile_fast_path
+from pipelines.decisions.fields import Field, field_of, strange, typed
 from pipelines.decisions.records import Concern, Refusal
-from pipelines.decisions.typing_json import PARSERS, Pairs, Unfit, as_text, constant, token
+from pipelines.decisions.typing_json import Pairs, Unfit, constant, token
 from pipelines.errors import BadRequest, did_you_mean
 from pipelines.model.plan import Value
 
 VERSION = "$contract"
-MOST = 2.0**53
 LOAD = partial(
     json.loads, parse_int=token, parse_float=token, parse_constant=constant, object_pairs_hook=Pairs
 )
@@ -66,27 +69,6 @@ class Application:
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
-    """One column as an application is checked against it.
-
-    Sentinels are `texts`, compared as written, and `numbers`, compared once typed; `fractions` are
-    those of a column of whole numbers that are none.
-    """
-
-    column: Column
-    parse: Callable[[object], Value]
-    number: bool
-    needed: bool
-    read: bool
-    texts: frozenset[str]
-    numbers: frozenset[Value]
-    fractions: frozenset[float]
-    known: frozenset[Value] | None
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
 class Admission:
     """A contract compiled for one model: what an application may and must hold."""
 
@@ -95,9 +77,17 @@ class Admission:
     others: frozenset[str]
     subject: str
     max_bytes: int
+    fast: FastPath
 
     def admit(self, data: bytes) -> Application:
         """Check one application. Raises ApplicationRefused with everything that is wrong."""
+        values = self.fast.values(data) if len(data) <= self.max_bytes else None
+        if values is None:
+            return self.examine(data)
+        return Application(str(values[self.subject]), values, ())
+
+    def examine(self, data: bytes) -> Application:
+        """Check one application field by field. Raises as `admit` does."""
         pairs = _object(data, self.max_bytes)
         refusals = list(self._unfit_names(pairs))
         given = dict(pairs)
@@ -150,75 +140,19 @@ def compile_admission(
     """
     read = frozenset(features)
     asked = ("subject", "event_time", "feature", "protected")
+    fields = {
+        column.name: field_of(column, read, texts.get(column.name))
+        for column in contract.columns
+        if column.role in asked
+    }
     return Admission(
         version=contract.version,
-        fields={
-            column.name: _field(column, read, texts.get(column.name))
-            for column in contract.columns
-            if column.role in asked
-        },
+        fields=fields,
         others=frozenset(each.name for each in contract.columns if each.role not in asked),
         subject=contract.subject.name,
         max_bytes=max_bytes,
+        fast=compile_fast_path(fields, VERSION, contract.version),
     )
-
-
-def typed(field: Field, given: object) -> Value:
-    """Return a field's value as training types it; sentinels and empty text are missing.
-
-    Raises Unfit with the rule that is broken.
-    """
-    value: Value = None
-    missing = given is None or given == ""
-    if not missing and field.texts:
-        missing = as_text(given) in field.texts
-    if not missing and field.fractions and isinstance(given, token):
-        missing = float(given) in field.fractions
-    if not missing:
-        value = field.parse(given)
-        if value in field.numbers:
-            value = None
-    if value is None and field.needed:
-        raise Unfit("missing")
-    return value
-
-
-def strange(field: Field, value: Value) -> str | None:
-    """Return the rule by which a value is outside what is documented, or None."""
-    if value is None:
-        return None
-    if field.number and not field.low <= value <= field.high:  # type: ignore[operator]
-        return "outside-range"
-    if field.known is not None and value not in field.known:
-        return "unseen"
-    return None
-
-
-def _field(column: Column, read: frozenset[str], texts: frozenset[str] | None) -> Field:
-    found = [float(value) for value in column.sentinels if not isinstance(value, (str, bool))]
-    whole = column.kind == "integer"
-    return Field(
-        column=column,
-        parse=PARSERS[column.kind],
-        number=column.kind in {"integer", "number"},
-        needed=column.role == "subject" or (column.name in read and required(column)),
-        read=column.name in read,
-        texts=frozenset(text_sentinels(column)),
-        numbers=frozenset(number_sentinels(column)),
-        fractions=frozenset(each for each in found if whole and not each.is_integer()),
-        known=_known(column) if column.allowed is not None else texts,
-        low=-MOST if column.minimum is None else column.minimum,
-        high=MOST if column.maximum is None else column.maximum,
-    )
-
-
-def _known(column: Column) -> frozenset[Value]:
-    texts = [
-        str(value).lower() if isinstance(value, bool) else str(value)
-        for value in column.allowed or ()
-    ]
-    number = column.kind in {"integer", "number"}
-    return frozenset(PARSERS[column.kind](token(text) if number else text) for text in texts)
 
 
 def _object(data: bytes, max_bytes: int) -> Pairs:

@@ -9,7 +9,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from pipelines.contract import Column, Contract
-from pipelines.decisions.admit import VERSION, Admission, Field
+from pipelines.decisions.admit import VERSION, Admission
+from pipelines.decisions.fields import Field
 from pipelines.decisions.service.desk import Desk
 from pipelines.release.approve import LONGEST_REASON
 
