@@ -170,6 +170,9 @@ class PostgresStore(SqlReads):
         except psycopg.Error:
             connection.close()
 
+    def may_erase(self) -> bool:
+        return bool(self._fetch("SELECT has_table_privilege('part', 'DELETE')")[0][0])
+
     def delete_parts(self, parts: Sequence[tuple[int, int]]) -> None:
         """Delete encrypted parts. The server's own write-ahead log and heap keep them for a time.
 

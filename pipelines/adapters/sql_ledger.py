@@ -225,6 +225,9 @@ class SqliteStore(SqlReads):
                 raise
             raise Stopped("a commit failed", where=str(self._path), observed=str(error)) from error
 
+    def may_erase(self) -> bool:
+        return True
+
     def delete_parts(self, parts: Sequence[tuple[int, int]]) -> None:
         """Delete encrypted parts, also from the write-ahead log."""
         with self.writing() as writing:

@@ -104,12 +104,16 @@ def carry_out(
 ) -> dict[str, Json]:
     """Carry out a plan; return what was done. Who did and why is recorded first.
 
-    Done twice it comes to the same. Raises GateRefused on a legal hold.
+    Done twice it comes to the same. Raises GateRefused on a legal hold, BadRequest where the
+    database's role may not erase.
     """
     from pipelines.data import exclude
     from pipelines.decisions import rights, scored
+    from pipelines.ledger.erasure import refuse_without_right
 
     refuse(prepared)
+    if prepared.erases:
+        refuse_without_right(ledger)
     answer: dict[str, Json] = {"erased": 0, "tombstone": None, "key_epoch": None}
     if prepared.excludes:
         rights.record_act(ledger, LEFT_OUT, person, reason)

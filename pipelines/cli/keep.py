@@ -114,6 +114,7 @@ def rotate(signing: bool, person: str, reason: str, yes: bool) -> None:
     state = here().state
     if not signing:
         with open_ledger(state) as ledger:
+            ledger.keys.refuse_to_destroy()
             rights.record_act(ledger, "rotate_wrapping", person, reason)
             voice.record({"key_epoch": ledger.keys.rotate()}, as_json=False)
         return
@@ -149,8 +150,10 @@ def hold(
         if not person or not reason:
             raise BadRequest("who does this, and why?", expected="--person NAME --reason WHY")
         ref = ledger.keys.ref(subject_of(subject))
-        if lift and not store.hold(ref):
-            raise BadRequest("this person is under no hold")
+        if lift:
+            ledger.keys.refuse_to_destroy()
+            if not store.hold(ref):
+                raise BadRequest("this person is under no hold")
         number = rights.record_act(ledger, "hold_lifted" if lift else "hold", person, reason)
         since = f"{reason} ({person}, {datetime.now(UTC).date()})"
         store.set_hold(ref, "" if lift else since)

@@ -88,6 +88,7 @@ def erase(
     if not planned.now:
         first = min(planned.deferred.values())
         raise GateRefused("the law wants these records kept", expected=f"erasure from {first} on")
+    erasure.refuse_without_right(ledger)
     erasure.finish_erasures(ledger)
     record_act(ledger, "erase", person, reason)
     basis = f"asked for, under {policy.name}"[:LONGEST_BASIS]

@@ -71,6 +71,17 @@ def erase(ledger: Ledger, planned: Plan, basis: str) -> Erasure:
     return erase_keys(ledger, planned.key_ids, basis)
 
 
+def refuse_without_right(ledger: Ledger) -> None:
+    """Raise BadRequest when the roles of ledger and key store may not erase; nothing is written."""
+    if not ledger.store.may_erase():
+        raise BadRequest(
+            "this role of the ledger's database may not erase",
+            expected="one that may delete encrypted parts, as ledger_eraser",
+            hint="docs/how-to/run-in-production.md",
+        )
+    ledger.keys.refuse_to_destroy()
+
+
 def expire(ledger: Ledger, bucket: str) -> Erasure:
     """Erase everything in a retention bucket but what is under hold. Raises NotThere."""
     store = ledger.keys.store
@@ -81,7 +92,8 @@ def expire(ledger: Ledger, bucket: str) -> Erasure:
 
 
 def erase_keys(ledger: Ledger, key_ids: Sequence[bytes], basis: str) -> Erasure:
-    """Erase everything sealed under these keys."""
+    """Erase everything sealed under these keys. Raises BadRequest where the role may not."""
+    refuse_without_right(ledger)
     with ledger.keys.exclusively("erasure"):
         ledger.keys.retire(key_ids)
         with ledger.store.writing():

@@ -200,10 +200,10 @@ class Keys:
             yield
 
     def refuse_to_destroy(self) -> None:
-        """Raise BadRequest when the key store's role may not destroy keys, before anything is."""
+        """Raise BadRequest when the key store's role may not destroy keys or lift holds."""
         if not self.store.may_destroy():
             raise BadRequest(
-                "this role of the key store may not destroy or wrap keys anew",
+                "this role of the key store may not destroy keys, wrap them anew or lift a hold",
                 expected="one that may, as keys_eraser",
                 hint="docs/how-to/run-in-production.md",
             )

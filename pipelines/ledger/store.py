@@ -90,6 +90,9 @@ class Store(Protocol):
     def erased(self, start: int, stop: int) -> Iterator[Erased]:
         """Yield the openings of erased parts, in order."""
 
+    def may_erase(self) -> bool:
+        """Return whether this role may delete encrypted parts."""
+
     def delete_parts(self, parts: Sequence[tuple[int, int]]) -> None:
         """Delete encrypted parts; durable on return."""
 

@@ -40,7 +40,11 @@ SECRET_OPTIONS: Final = {
 }
 # Who opens the ledger: never the one in the state folder, for want of a variable.
 LEDGER_USERS: Final = (services.DECISIONS, services.PAGES, WORKER)
-LEDGER_VARIABLES: Final = (wiring.LEDGER_URL_VARIABLE, wiring.LEDGER_GUARD_VARIABLE)
+LEDGER_VARIABLES: Final = (
+    wiring.LEDGER_URL_VARIABLE,
+    wiring.LEDGER_GUARD_VARIABLE,
+    wiring.KEYS_URL_VARIABLE,
+)
 
 
 class Production(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -121,7 +125,7 @@ def chosen(made: Mapping[str, Service], name: str) -> Service:
             "the production ledger is not named",
             where=name,
             observed=f"{', '.join(missing)} not set",
-            expected="a PostgreSQL URL, and a guard file on another volume",
+            expected="PostgreSQL URLs of ledger and keys, and a guard file on another volume",
             hint="see docs/how-to/run-in-production.md",
         )
     return made[name]

@@ -33,7 +33,16 @@ LOOK_SECONDS: Final = 2.0
 MARK: Final = "clew-prepared"
 SOURCE: Final = Path(pipelines.__file__).parents[1]
 WHEELS: Final = Path(sys.prefix).parent / "wheels"
-DATABASES: Final = {"airflow": files.AIRFLOW, "mlflow": files.MLFLOW, "ledger": files.OWNER}
+DATABASES: Final = {
+    "airflow": files.AIRFLOW,
+    "mlflow": files.MLFLOW,
+    "ledger": files.OWNER,
+    "keys": files.KEYS_OWNER,
+}
+GUESTS: Final = {
+    "ledger": (files.WRITER, files.ERASER),
+    "keys": (files.KEYS_WRITER, files.KEYS_ERASER),
+}
 
 
 def checkout(source: Path, repository: Path) -> str:
@@ -129,10 +138,9 @@ def _database(connection: Connection[Any], database: str, owner: str) -> None:
         make = sql.SQL("CREATE DATABASE {} OWNER {} ENCODING 'UTF8' LOCALE 'C' TEMPLATE template0")
         connection.execute(make.format(name, role))
     connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))
-    if database == "ledger":
-        for each in (files.WRITER, files.ERASER):
-            grant = sql.SQL("GRANT CONNECT ON DATABASE {} TO {}")
-            connection.execute(grant.format(name, sql.Identifier(each)))
+    for each in GUESTS.get(database, ()):
+        grant = sql.SQL("GRANT CONNECT ON DATABASE {} TO {}")
+        connection.execute(grant.format(name, sql.Identifier(each)))
 
 
 def _there(connection: Connection[Any], query: LiteralString, name: str) -> bool:
@@ -140,13 +148,15 @@ def _there(connection: Connection[Any], query: LiteralString, name: str) -> bool
 
 
 def ledger_tables(admin_url: str) -> None:
-    """Make the ledger's tables as their owner; the writer may insert and select, nothing else."""
+    """Make the tables of ledger and keys as their owners; those who decide may erase in neither."""
     from psycopg.conninfo import make_conninfo
 
-    from pipelines.adapters.postgres_ledger import create_schema
+    from pipelines.adapters import postgres_key_store, postgres_ledger
 
-    url = make_conninfo(admin_url, user=files.OWNER, dbname="ledger")
-    create_schema(url, files.WRITER, files.ERASER)
+    ledger = make_conninfo(admin_url, user=files.OWNER, dbname="ledger")
+    postgres_ledger.create_schema(ledger, files.WRITER, files.ERASER)
+    keys = make_conninfo(admin_url, user=files.KEYS_OWNER, dbname="keys")
+    postgres_key_store.create_schema(keys, files.KEYS_WRITER, files.KEYS_ERASER)
 
 
 def run(

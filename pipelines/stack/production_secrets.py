@@ -10,15 +10,16 @@ from pipelines.errors import BadRequest
 from pipelines.stack.credentials import new_secrets, write_private
 
 OWNER, WRITER, ERASER = "ledger_owner", "ledger_writer", "ledger_eraser"
+KEYS_OWNER, KEYS_WRITER, KEYS_ERASER = "keys_owner", "keys_writer", "keys_eraser"
 AIRFLOW, MLFLOW, SUPERUSER = "airflow", "mlflow", "postgres"
-ROLES: Final = (AIRFLOW, MLFLOW, OWNER, WRITER, ERASER)
+ROLES: Final = (AIRFLOW, MLFLOW, OWNER, WRITER, ERASER, KEYS_OWNER, KEYS_WRITER, KEYS_ERASER)
 # File: the roles whose passwords it holds. A service is given one of them.
 PASSWORD_FILES: Final = {
     "pgpass-admin": (SUPERUSER, *ROLES),
     "pgpass-airflow": (AIRFLOW,),
-    "pgpass-worker": (AIRFLOW, ERASER),
+    "pgpass-worker": (AIRFLOW, ERASER, KEYS_ERASER),
     "pgpass-mlflow": (MLFLOW,),
-    "pgpass-decisions": (WRITER,),
+    "pgpass-decisions": (WRITER, KEYS_WRITER),
 }
 PASSWORD_BYTES: Final = 32
 

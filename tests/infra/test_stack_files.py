@@ -145,7 +145,34 @@ def test_a_service_is_given_its_own_passwords_alone() -> None:
     deciding = COMPOSE["services"]["decisions"]["secrets"]
     assert [{"source": "pgpass-decisions", "target": "pgpass"}] == deciding
     lines = make()["pgpass-decisions"].splitlines()
-    assert ["ledger_writer"] == [line.split(":")[3] for line in lines]
+    assert ["ledger_writer", "keys_writer"] == [line.split(":")[3] for line in lines]
+
+
+def test_what_opens_the_ledger_is_bound_to_no_node() -> None:
+    """Who decides may run on any node: no pod is tied to another, and no claim to one node."""
+    once = {
+        each["metadata"]["name"]
+        for each in of_kind("PersistentVolumeClaim")
+        if "ReadWriteMany" not in each["spec"]["accessModes"]
+    }
+    for name in ("decisions", "pages", "airflow-worker"):
+        claims = [each.get("persistentVolumeClaim", {}) for each in workloads()[name]["volumes"]]
+        assert "affinity" not in workloads()[name]
+        assert not once & {each.get("claimName") for each in claims}, name
+
+
+def test_ledger_and_keys_are_in_databases_of_their_own() -> None:
+    """Wherever a ledger is named, so are its keys: another database, as another role."""
+    for service in [each.get("environment", {}) for each in COMPOSE["services"].values()]:
+        assert ("CLEW_LEDGER_URL" in service) == ("CLEW_KEYS_URL" in service)
+    named = {(key, value) for _, key, value in settings() if key in production.LEDGER_VARIABLES}
+    assert {
+        ("CLEW_LEDGER_URL", "postgresql://ledger_writer@postgres/ledger"),
+        ("CLEW_LEDGER_URL", "postgresql://ledger_eraser@postgres/ledger"),
+        ("CLEW_KEYS_URL", "postgresql://keys_writer@postgres/keys"),
+        ("CLEW_KEYS_URL", "postgresql://keys_eraser@postgres/keys"),
+        ("CLEW_LEDGER_GUARD", "/srv/clew/guard/ledger-guard"),
+    } == named
 
 
 def test_images_are_chosen_by_the_user_and_pinned() -> None:

@@ -17,6 +17,7 @@ from pipelines.stack.services import Service
 STATE, REPOSITORY = State(Path("/state")), Path("/repository")
 LEDGER = {
     "CLEW_LEDGER_URL": "postgresql://ledger_writer@postgres/ledger",
+    "CLEW_KEYS_URL": "postgresql://keys_writer@postgres/keys",
     "CLEW_LEDGER_GUARD": "/g",
 }
 NAMES = sorted(production.stack(STATE, REPOSITORY, Production(), {}))
@@ -111,4 +112,5 @@ def test_only_the_preparation_knows_every_password() -> None:
     files = production_secrets.make()
     holders = [name for name, text in files.items() if ":postgres:" in text]
     assert ["pgpass-admin"] == holders
-    assert "ledger_eraser" not in files["pgpass-decisions"]
+    for eraser in ("ledger_eraser", "keys_eraser"):
+        assert eraser not in files["pgpass-decisions"]

@@ -9,9 +9,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
+from pipelines.adapters.postgres_key_store import PostgresKeyStore
 from pipelines.errors import Unavailable
 from pipelines.layout import State
+from pipelines.ledger.key_store import WrappedKey
 from pipelines.stack import production_prepare as prepare
 from pipelines.stack import production_secrets as secrets
 from tests.ledger.postgres import Cluster
@@ -60,9 +63,32 @@ def test_the_eraser_may_delete_encrypted_parts_alone(server: str) -> None:
                 eraser.execute(f"DELETE FROM {table}".encode())  # noqa: S608 - constants
 
 
+def test_who_decides_destroys_no_key(server: str) -> None:
+    """The roles that decide and that erase have the rights in the key store that are theirs."""
+    keys = make_conninfo(server, dbname="keys")
+    writer, eraser = (
+        PostgresKeyStore(make_conninfo(keys, user=role))
+        for role in (secrets.KEYS_WRITER, secrets.KEYS_ERASER)
+    )
+    writer.add([WrappedKey(b"key", 1, b"wrapped")])
+    assert set() == writer.link([(b"key", b"ref", "b")])
+    with pytest.raises(Unavailable):
+        writer.destroy([b"key"])
+    assert (False, True) == (writer.may_destroy(), eraser.may_destroy())
+    eraser.destroy([b"key"])
+    assert [] == writer.select()
+
+
 @pytest.mark.parametrize(
     ("role", "database"),
-    [("airflow", "ledger"), ("mlflow", "ledger"), ("ledger_writer", "airflow")],
+    [
+        ("airflow", "ledger"),
+        ("mlflow", "ledger"),
+        ("ledger_writer", "airflow"),
+        ("ledger_writer", "keys"),
+        ("ledger_eraser", "keys"),
+        ("keys_writer", "ledger"),
+    ],
 )
 def test_a_role_reaches_no_database_but_its_own(server: str, role: str, database: str) -> None:
     """What breaks into one service does not read another's tables."""
@@ -75,13 +101,13 @@ def test_texts_are_unicode_and_passwords_are_never_kept(server: str) -> None:
     with psycopg.connect(server) as admin:
         encodings = admin.execute(
             "SELECT pg_encoding_to_char(encoding), datcollate FROM pg_database"
-            " WHERE datname IN ('airflow', 'mlflow', 'ledger')"
+            " WHERE datname IN ('airflow', 'mlflow', 'ledger', 'keys')"
         ).fetchall()
-        assert [("UTF8", "C")] * 3 == encodings
+        assert [("UTF8", "C")] * 4 == encodings
         kept = admin.execute(
             "SELECT rolpassword FROM pg_authid WHERE rolname = ANY(%s)", (list(secrets.ROLES),)
         ).fetchall()
-    assert 5 == len(kept)
+    assert len(secrets.ROLES) == len(kept)
     assert [] == [text for (text,) in kept if not str(text).startswith("SCRAM-SHA-256$")]
 
 
