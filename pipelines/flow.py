@@ -188,6 +188,7 @@ STEPS: tuple[Step, ...] = (
             "pipelines/release/checks",
             "pipelines/release/policy.py",
             "pipelines/release/reports.py",
+            "pipelines/release/scenarios.py",
         ),
     ),
     Step(
@@ -201,6 +202,7 @@ STEPS: tuple[Step, ...] = (
             "pipelines/release/check.py",
             "pipelines/release/checks",
             "pipelines/release/policy.py",
+            "pipelines/release/scenarios.py",
         ),
         refusal=True,
         # Whether the thresholds are older than the run stands in git, which DVC does not watch.

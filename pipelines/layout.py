@@ -45,10 +45,6 @@ class Layout:
         return self.root / "data" / "landed"
 
     @property
-    def landed_pointer(self) -> Path:
-        return self.root / "data" / "landed.dvc"
-
-    @property
     def landed_record(self) -> Path:
         return self.landed / "landed.json"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from pipelines.canonical import sha256_file
 from pipelines.errors import ClewError, GateRefused
@@ -14,6 +15,7 @@ from pipelines.ports import Context
 from pipelines.records import Candidate, Champion, Check, Split, Verdict
 from pipelines.release import checks as catalogue
 from pipelines.release import policy as packs
+from pipelines.release import scenarios
 from pipelines.release.check import CHAMPION_ID, record_path, report_path
 from pipelines.release.policy import Policy
 from pipelines.typed import read_json
@@ -141,6 +143,7 @@ def trial_of(context: Context) -> Trial:
     commit = context.run.commit if context.run else None
     problems = (
         *packs.thresholds_committed(layout, policy, commit),
+        *_scenarios(layout, scenarios.path(layout, params.model_name), reports, commit),
         *_changed(layout, candidate, split),
         *no_champion,
         *unreadable,
@@ -202,6 +205,19 @@ def _changed(layout: Layout, candidate: Candidate, split: Split) -> Iterator[str
     for name, (path, expected) in parts.items():
         if not path.is_file() or sha256_file(path) != expected:
             yield f"the {name} is missing or not what its record says"
+
+
+def _scenarios(
+    layout: Layout, path: Path, reports: Mapping[str, Check], commit: str | None
+) -> Iterator[str]:
+    """Yield what speaks against the scenarios that the candidate was judged by."""
+    there = path.is_file()
+    if there:
+        yield from packs.file_committed(layout, path, commit)
+    report = reports.get(scenarios.CHECK)
+    now = sha256_file(path) if there else None
+    if report and report.outcome != "error" and report.evidence.get(scenarios.SHA256) != now:
+        yield f"the result of the check {scenarios.CHECK} is about other scenarios"
 
 
 def _reports(layout: Layout) -> tuple[dict[str, Check], tuple[str, ...]]:

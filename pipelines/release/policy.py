@@ -204,19 +204,34 @@ def thresholds_committed(layout: Layout, policy: Policy, commit: str | None) -> 
         return (f"the age of the thresholds cannot be known: {error.what}",)
 
 
+def file_committed(layout: Layout, path: Path, commit: str | None) -> tuple[str, ...]:
+    """Return the reasons why a file of expectations may not judge this run.
+
+    It must be byte-identical in the commit that the run started from (None: the one checked out).
+    """
+    try:
+        return tuple(_newer(layout, path, f"file {path.name}", commit or HEAD))
+    except Unavailable as error:
+        return (f"the age of {path.name} cannot be known: {error.what}",)
+
+
 def _older(layout: Layout, policy: Policy, base: str) -> Iterable[str]:
     if not _is_ancestor(layout, base):
         yield f"the run's commit {base[:12]} is not an ancestor of the checkout's"
         return
-    there = f"{base}:./{pack_path(layout, policy.name).relative_to(layout.root).as_posix()}"
-    stored = _git(layout, "cat-file", "blob", there)
-    if stored.returncode != 0:
-        yield f"the policy pack {policy.name} is not committed at {base[:12]}"
-    elif stored.stdout != pack_path(layout, policy.name).read_bytes():
-        yield f"the policy pack {policy.name} was changed after {base[:12]}"
+    yield from _newer(layout, pack_path(layout, policy.name), f"policy pack {policy.name}", base)
     day = _committed_on(layout, base)
     if not policy.in_force(day):
         yield f"the policy pack {policy.name} was not in force on {day.isoformat()}"
+
+
+def _newer(layout: Layout, path: Path, what: str, base: str) -> Iterable[str]:
+    there = f"{base}:./{path.relative_to(layout.root).as_posix()}"
+    stored = _git(layout, "cat-file", "blob", there)
+    if stored.returncode != 0:
+        yield f"the {what} is not committed at {base[:12]}"
+    elif stored.stdout != path.read_bytes():
+        yield f"the {what} was changed after {base[:12]}"
 
 
 def _is_ancestor(layout: Layout, base: str) -> bool:

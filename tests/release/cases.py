@@ -109,6 +109,8 @@ checks:
   faithfulness:
     {{gates: true, not_enough_data: block, because: test,
      thresholds: {{min_share: 0.95, min_recovered: 0.5, min_people: 30}}}}
+  scenarios:
+    {{gates: true, not_enough_data: watch, because: test, thresholds: {{min_scenarios: 1}}}}
   bias:
     {{gates: true, not_enough_data: block, because: test,
      thresholds: {{definition: selection_rate, attributes: [colour], intersections: show,

@@ -11,13 +11,14 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from sklearn.pipeline import Pipeline
 
 from pipelines.canonical import sha256_file
 from pipelines.contract import Contract
 from pipelines.data.snapshot import frames
 from pipelines.errors import IntegrityBroken
 from pipelines.layout import Evaluation as EvaluationFiles
-from pipelines.layout import Layout, State
+from pipelines.layout import Layout, Model, State
 from pipelines.model import parts
 from pipelines.params import Params
 from pipelines.records import Candidate, Champion, Evaluation, Json, Outcome, Split
@@ -67,6 +68,30 @@ class Case:
     def favourable(self, rows: pd.DataFrame) -> NDArray[np.int64]:
         """Return, per row, 1 where the target has its favourable value, else 0."""
         return parts.favourable(rows, self.contract)
+
+    @cached_property
+    def model(self) -> Pipeline:
+        """The candidate's model, its digest checked before it is loaded."""
+        from pipelines.model import store
+
+        return store.load(Model(self.layout.candidate).model, self.candidate.model_sha256)
+
+    def margins(self, frame: pd.DataFrame) -> NDArray[np.float64]:
+        """Score typed rows as a decision is scored: margins in log-odds, shape (rows,)."""
+        from pipelines.model import score
+
+        return score.margins(self.model, frame, self.candidate.margin)
+
+    def outcomes(self, margins: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return what margins lead to: 1 approved, -1 declined, 0 referred to a person.
+
+        A margin that is no finite number decides nothing, so it is referred.
+        """
+        half = float.fromhex(self.candidate.refer_band) / 2.0
+        threshold = float.fromhex(self.candidate.threshold)
+        approved, declined = margins >= threshold + half, margins < threshold - half
+        known = np.isfinite(margins)
+        return np.where(known, approved.astype(np.int64) - declined, 0)
 
     def rng(self) -> np.random.Generator:
         """Return a generator seeded by params: the same case gives the same numbers."""
