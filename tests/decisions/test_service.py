@@ -210,6 +210,18 @@ def test_a_key_is_kept_as_its_hash_and_revoked_at_once(bench: Bench, tmp_path: P
     assert 401 == ask(client, **headers).status_code
 
 
+def test_the_first_key_closes_a_running_service(bench: Bench, tmp_path: Path) -> None:
+    """Open on loopback until the first key is made; from then on closed, the file gone or not."""
+    state = State(tmp_path / "state")
+    client = bench.client(serve.api_keys(state, ServiceSettings()))
+    assert 200 == ask(client).status_code
+    key = api_keys.create(state.api_keys, "bank", [Role.DECIDE])
+    assert 401 == ask(client).status_code
+    assert 200 == ask(client, Authorization=f"Bearer {key}").status_code
+    state.api_keys.unlink()
+    assert 401 == ask(client).status_code
+
+
 def test_without_keys_only_programs_of_this_machine_are_answered(bench: Bench) -> None:
     """A page in a browser (Origin), or a name that leads here (Host), is refused."""
     client = bench.client()

@@ -20,7 +20,7 @@ from pipelines.account.web.session import COOKIE, SECONDS
 from pipelines.account.web.site import Site
 from pipelines.account.words import LANGUAGES
 from pipelines.decisions.record import as_number
-from pipelines.decisions.service.api_keys import NotKnown, Role
+from pipelines.decisions.service.api_keys import NotKnown, Role, needed
 from pipelines.decisions.service.edge import Edge
 from pipelines.errors import BadRequest, ClewError
 from pipelines.release.history import history
@@ -44,7 +44,7 @@ class Pages:
         try:
             self.gate.person(request)
         except NotKnown:
-            if self.gate.keys is None:
+            if needed(self.gate.keys) is None:
                 return self._opened(request, "", next)
             return shown.page(request, "login.html", None, next=within(next), refused=False)
         return RedirectResponse(within(next), SEE_OTHER)
@@ -79,7 +79,7 @@ class Pages:
         visitor, _ = await self.gate.sender(request)
         if visitor.session is not None:
             self.gate.sessions.end(visitor.session)
-        response = RedirectResponse(LOGIN if self.gate.keys else HOME, SEE_OTHER)
+        response = RedirectResponse(LOGIN if needed(self.gate.keys) else HOME, SEE_OTHER)
         response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
         return response
 

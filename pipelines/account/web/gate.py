@@ -15,7 +15,14 @@ from fastapi import Request
 from starlette.datastructures import Headers
 
 from pipelines.account.web.session import COOKIE, Session, Sessions
-from pipelines.decisions.service.api_keys import LOCAL, ApiKey, ApiKeys, NotAllowed, Role
+from pipelines.decisions.service.api_keys import (
+    LOCAL,
+    ApiKey,
+    ApiKeys,
+    NotAllowed,
+    Role,
+    needed,
+)
 from pipelines.decisions.service.limits import RateLimit, WrongMedia, read_body
 from pipelines.decisions.service.settings import loopback
 from pipelines.errors import BadRequest
@@ -95,12 +102,13 @@ class Gate:
     def program(self, request: Request, *roles: Role) -> Visitor:
         """Return which program asks. Raises NotKnown, NotAllowed, TooMuch."""
         self._refuse_strangers(request.headers)
-        if self.keys is None:
+        keys = needed(self.keys)
+        if keys is None:
             if "origin" in request.headers:
                 raise NotAllowed("without keys no page of a browser is answered", where="Origin")
             caller = LOCAL
         else:
-            caller = self.keys.caller(request.headers.get("authorization"))
+            caller = keys.caller(request.headers.get("authorization"))
         visitor = Visitor(caller, None, "")
         self._counted(request, visitor, roles)
         return visitor
@@ -121,7 +129,7 @@ class Gate:
             raise NotAllowed("this key may not do that", expected=f"the role {' or '.join(roles)}")
 
     def _refuse_strangers(self, headers: Headers) -> None:
-        if self.keys is None and not loopback(host_of(headers)):
+        if needed(self.keys) is None and not loopback(host_of(headers)):
             raise NotAllowed("without keys this service answers its own machine only", where="Host")
 
 

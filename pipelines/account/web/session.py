@@ -18,7 +18,14 @@ from typing import Final
 
 import msgspec
 
-from pipelines.decisions.service.api_keys import LOCAL, ApiKey, ApiKeys, NotAllowed, NotKnown
+from pipelines.decisions.service.api_keys import (
+    LOCAL,
+    ApiKey,
+    ApiKeys,
+    NotAllowed,
+    NotKnown,
+    needed,
+)
 
 COOKIE: Final = "clew_session"
 SECONDS: Final = 8 * 3600
@@ -45,7 +52,8 @@ class Sessions:
 
     def open(self, key: str = "") -> tuple[str, Session]:
         """Return the cookie of a new session. Raises NotKnown for a key that nobody holds."""
-        found = self.keys.caller(f"Bearer {key}") if self.keys else LOCAL
+        keys = needed(self.keys)
+        found = keys.caller(f"Bearer {key}") if keys else LOCAL
         until = self.clock() + SECONDS
         session = Session(found.sha256, until, secrets.token_hex(NONCE_BYTES))
         data = base64.urlsafe_b64encode(msgspec.json.encode(session)).decode()
@@ -59,7 +67,8 @@ class Sessions:
         session = msgspec.json.decode(base64.urlsafe_b64decode(data), type=Session)
         if session.until <= self.clock() or session.nonce in self._ended:
             raise _log_in()
-        return session, self.keys.holder(session.key_sha256) if self.keys else LOCAL
+        keys = needed(self.keys)
+        return session, keys.holder(session.key_sha256) if keys else LOCAL
 
     def end(self, session: Session) -> None:
         """End a session: its cookie, and every copy of it, opens nothing any more."""

@@ -57,10 +57,17 @@ LOCAL: Final = ApiKey("local", tuple(Role), "")
 class ApiKeys:
     """The keys of one service, by their hashes; read again when the file changes."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, open_before: bool = False) -> None:
+        """With `open_before` nobody needs a key as long as the file was never there."""
         self._path = path
+        self._open = open_before
         self._stamp: tuple[int, int] | None = None
         self._keys: dict[str, ApiKey] = {}
+
+    def needed(self) -> bool:
+        """Say whether callers need a key, from the moment the first is made."""
+        self._open = self._open and not self._path.exists()
+        return not self._open
 
     def caller(self, authorization: str | None) -> ApiKey:
         """Return who holds the key of an ``Authorization: Bearer`` header. Raises NotKnown."""
@@ -90,6 +97,11 @@ class ApiKeys:
             self._keys = {each.sha256: each for each in read(self._path)}
             self._stamp = stamp
         return self._keys
+
+
+def needed(keys: ApiKeys | None) -> ApiKeys | None:
+    """Return the keys that callers need by now; None where none are needed."""
+    return keys if keys is not None and keys.needed() else None
 
 
 def read(path: Path) -> tuple[ApiKey, ...]:

@@ -14,7 +14,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pipelines.decisions.record import as_number
 from pipelines.decisions.service import answers, describe, problems
-from pipelines.decisions.service.api_keys import LOCAL, ApiKey, ApiKeys, NotAllowed, Role
+from pipelines.decisions.service.api_keys import (
+    LOCAL,
+    ApiKey,
+    ApiKeys,
+    NotAllowed,
+    Role,
+    needed,
+)
 from pipelines.decisions.service.desk import Asked, Desk
 from pipelines.decisions.service.edge import Edge
 from pipelines.decisions.service.limits import (
@@ -52,11 +59,12 @@ class Service:
 
     def admit(self, request: Request, *roles: Role) -> ApiKey:
         """Return who asks. Raises NotKnown, NotAllowed."""
-        if self.keys is None:
+        keys = needed(self.keys)
+        if keys is None:
             _refuse_strangers(request)
             caller = LOCAL
         else:
-            caller = self.keys.caller(request.headers.get("authorization"))
+            caller = keys.caller(request.headers.get("authorization"))
         request.state.caller = caller.name
         if not caller.may(*roles):
             raise NotAllowed("this key may not do that", expected=f"the role {' or '.join(roles)}")

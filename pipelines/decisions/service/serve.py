@@ -21,20 +21,18 @@ from pipelines.params import Params
 from pipelines.ports import Registry
 
 
-def api_keys(state: State, settings: ServiceSettings) -> ApiKeys | None:
+def api_keys(state: State, settings: ServiceSettings) -> ApiKeys:
     """Return the keys that callers need: none on loopback as long as no key was made.
 
     Raises BadRequest for a service that others could reach and anybody could use.
     """
-    if state.api_keys.exists():
-        return ApiKeys(state.api_keys)
-    if not loopback(settings.host):
+    if not (loopback(settings.host) or state.api_keys.exists()):
         raise BadRequest(
             "a service that others can reach needs API keys",
             where=f"host {settings.host}",
             hint="clew apikey NAME --role decide",
         )
-    return None
+    return ApiKeys(state.api_keys, open_before=loopback(settings.host))
 
 
 def run(

@@ -169,6 +169,16 @@ def test_a_key_opens_a_session_and_its_roles_bound_it(keyed: World, decided: Rec
     assert not stranger.cookies
 
 
+def test_the_first_key_closes_running_pages(keyed: World, decided: Recorded) -> None:
+    """A session opened while nobody needed a key ends once there is one, for programs too."""
+    made = sites.site(keyed)
+    browser = sites.local(made)
+    assert decided.id in browser.see(page_of(decided))
+    key(keyed, "rita", Role.READ)
+    browser.see(page_of(decided), 401)
+    assert "/record/login?next=" in Browser(made).see(page_of(decided), 401)
+
+
 def test_a_revoked_key_ends_its_sessions(keyed: World, decided: Recorded) -> None:
     """Revoking a key shuts the pages that are open with it at once."""
     rita = key(keyed, "rita", Role.READ)
