@@ -30,7 +30,8 @@ from pipelines import params
 from pipelines.account import keep
 from pipelines.account.again import Where
 from pipelines.account.counterfactual import nearest_changes
-from pipelines.account.replay import replay, replay_many
+from pipelines.account.replay import replay
+from pipelines.account.replay_many import replay_many
 from pipelines.account.then import Then, said
 from pipelines.account.trace import trace
 from pipelines.canonical import canonical_json, sha256_file, sha256_tree

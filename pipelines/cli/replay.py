@@ -14,7 +14,8 @@ from pipelines.typed import plain
 
 if TYPE_CHECKING:
     from pipelines.account.compare import Likeness
-    from pipelines.account.replay import Receipt, ReceiptOfMany
+    from pipelines.account.replay import Receipt
+    from pipelines.account.replay_many import ReceiptOfMany
 
 KINDS = ("bubblewrap", "container", "network", "process")
 
@@ -46,8 +47,9 @@ def replay(
 
     The receipt is recorded. Exit 5 when what comes out differs from what is on record.
     """
-    from pipelines.account import replay as replaying
+    from pipelines.account import replay_many as bulk
     from pipelines.account.again import Where
+    from pipelines.account.replay import replay as replay_one
     from pipelines.decisions.record import as_number
 
     if (decision_id is None) == (sample is None):
@@ -64,13 +66,13 @@ def replay(
     )
     with open_ledger(place.state) as ledger:
         if decision_id is not None:
-            done = replaying.replay(ledger, where, as_number(decision_id), person)
+            done = replay_one(ledger, where, as_number(decision_id), person)
             _tell(done.receipt, done.id, as_json=as_json)
             return
-        indices = replaying.drawn(ledger, sample or 0, seed, version)
-        many = replaying.replay_many(ledger, where, indices, person)
+        indices = bulk.drawn(ledger, sample or 0, seed, version)
+        many = bulk.replay_many(ledger, where, indices, person)
     tell_many(many, as_json=as_json)
-    replaying.refuse_differing(many)
+    bulk.refuse_differing(many)
 
 
 def _tell(receipt: Receipt, number: str, *, as_json: bool) -> None:

@@ -34,18 +34,18 @@ def audit_verify() -> None:
 @click.option("--sample", type=click.IntRange(min=1), required=True)
 def audit_replay(sample: int) -> None:
     """Decide a random sample again; a difference is an alarm."""
-    from pipelines.account import replay
+    from pipelines.account import replay_many
 
     place = here()
     if not place.state.ledger_policy.exists():
         tell(skipped=NO_LEDGER)
         return
     with open_ledger(place.state) as ledger:
-        indices = replay.drawn(ledger, sample, None, None)
+        indices = replay_many.drawn(ledger, sample, None, None)
         if not indices:
             tell(skipped=NO_LEDGER)
             return
-        many = replay.replay_many(ledger, where(place), indices, WHO)
+        many = replay_many.replay_many(ledger, where(place), indices, WHO)
     tell(
         replayed=many.replayed,
         identical=many.count("identical"),
@@ -53,7 +53,7 @@ def audit_replay(sample: int) -> None:
         differs=many.count("differs"),
         erased=many.erased,
     )
-    replay.refuse_differing(many)
+    replay_many.refuse_differing(many)
 
 
 @click.command()

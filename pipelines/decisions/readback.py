@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from pipelines.decisions.record import DECISION, Decision
 from pipelines.errors import IntegrityBroken, NotThere
-from pipelines.ledger.entry import Part, bound_to, disclose, read_entry
+from pipelines.ledger.entry import bound_to, disclose, read_entry
 from pipelines.ledger.log import Ledger
 from pipelines.ledger.store import Row
 
@@ -37,6 +37,16 @@ class ReadBack:
     index: int
     at_ms: int
     made: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What one decision's record holds, as the bytes that were sealed."""
+
+    id: bytes
+    index: int
+    at_ms: int
+    data: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +92,24 @@ def of_ids(ledger: Ledger, numbers: Sequence[bytes]) -> Iterator[Page]:
 
 def at(ledger: Ledger, indices: Iterable[int], wanted: Wanted = every) -> Iterator[Page]:
     """Yield the decisions at these places of the log; what is there besides is passed over."""
-    for span in _spans(sorted(set(indices))):
-        asked = set(span)
-        rows = (row for row in ledger.store.rows(span[0], span[-1] + 1) if row.seq in asked)
-        yield from _pages(ledger, list(_decisions(rows, wanted)))
+    for chosen in _chosen(ledger, indices, wanted):
+        yield from _pages(ledger, chosen)
+
+
+def contents(ledger: Ledger, indices: Iterable[int]) -> Iterator[tuple[list[Content], int]]:
+    """Yield what the records of the decisions at these places hold, and how many are erased."""
+    for chosen in _chosen(ledger, indices, every):
+        for span in _near(chosen):
+            yield _opened(ledger, span)
+
+
+def decoded(found: Content) -> ReadBack:
+    """Return a decision out of its record. Raises IntegrityBroken."""
+    try:
+        made = _DECODER.decode(found.data)
+    except msgspec.DecodeError:
+        raise IntegrityBroken("a record is no decision", where=found.id.hex()) from None
+    return ReadBack(found.id, found.index, found.at_ms, made)
 
 
 def sample(ledger: Ledger, size: int, seed: str, wanted: Wanted = every) -> list[int]:
@@ -112,35 +136,43 @@ def _decisions(rows: Iterable[Row], wanted: Wanted) -> Iterator[tuple[Row, Field
             yield row, fields
 
 
+def _chosen(
+    ledger: Ledger, indices: Iterable[int], wanted: Wanted
+) -> Iterator[list[tuple[Row, Fields]]]:
+    for span in _spans(sorted(set(indices))):
+        asked = set(span)
+        rows = (row for row in ledger.store.rows(span[0], span[-1] + 1) if row.seq in asked)
+        yield list(_decisions(rows, wanted))
+
+
 def _pages(ledger: Ledger, chosen: Sequence[tuple[Row, Fields]]) -> Iterator[Page]:
-    """Yield decisions by their entries, read in one go where they stand near each other."""
+    for span in _near(chosen):
+        found, erased = _opened(ledger, span)
+        yield Page(tuple(map(decoded, found)), erased)
+
+
+def _near(chosen: Sequence[tuple[Row, Fields]]) -> Iterator[list[tuple[Row, Fields]]]:
+    """Yield entries in spans, to be read in one go where they stand near each other."""
     by_place = {row.seq: (row, fields) for row, fields in chosen}
     for span in _spans(sorted(by_place)):
-        yield _page(ledger, [by_place[seq] for seq in span])
+        yield [by_place[seq] for seq in span]
 
 
-def _page(ledger: Ledger, decisions: Sequence[tuple[Row, Fields]]) -> Page:
+def _opened(ledger: Ledger, decisions: Sequence[tuple[Row, Fields]]) -> tuple[list[Content], int]:
+    """Return what is in the records of these decisions, and how many of them are erased."""
     start, stop = decisions[0][0].seq, decisions[-1][0].seq + 1
     parts = {seq: part for seq, n, part in ledger.store.parts(start, stop) if n == 0}
     ciphers: dict[bytes, AESGCM | None] = {}
-    found, erased = list[ReadBack](), 0
+    found, erased = list[Content](), 0
     for row, fields in decisions:
         part = parts.get(row.seq)
         cipher = _cipher(ledger, part.key_id, ciphers) if part else None
         if part and cipher:
-            found.append(_read(ledger.origin, row, fields, part, cipher))
+            data = disclose(fields, 0, part, cipher, bound_to(ledger.origin, row.id, 0)).content
+            found.append(Content(row.id, row.seq, fields["ts"], data))
         else:
             erased += _erased(ledger, row)
-    return Page(tuple(found), erased)
-
-
-def _read(origin: str, row: Row, fields: Fields, part: Part, cipher: AESGCM) -> ReadBack:
-    content = disclose(fields, 0, part, cipher, bound_to(origin, row.id, 0)).content
-    try:
-        made = _DECODER.decode(content)
-    except msgspec.DecodeError:
-        raise IntegrityBroken("a record is no decision", where=row.id.hex()) from None
-    return ReadBack(row.id, row.seq, fields["ts"], made)
+    return found, erased
 
 
 def _cipher(ledger: Ledger, key: bytes, known: dict[bytes, AESGCM | None]) -> AESGCM | None:

@@ -18,12 +18,10 @@ from pipelines.account.compare import Difference, differences, likeness, ulps
 from pipelines.account.original import original
 from pipelines.account.replay import (
     Receipt,
-    ReceiptOfMany,
     compared,
-    refuse_differing,
     replay,
-    replay_many,
 )
+from pipelines.account.replay_many import ReceiptOfMany, refuse_differing, replay_many
 from pipelines.decisions.decide import Holdout
 from pipelines.decisions.record import Recorded, as_number, decision, draft
 from pipelines.decisions.records import Stop
