@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from pipelines.canonical import sha256_json
+from pipelines.documentation import Documentation
 from pipelines.errors import BadRequest, did_you_mean
 from pipelines.typed import load_yaml, plain, read_yaml
 
@@ -214,12 +215,14 @@ class WatchParams(Section, frozen=True):
     classifier may tell the window from the one before; None leaves it out.
 
     On schedule the last whole `period` is watched; it is late `late_hours` after it was due.
-    Evidently's workspace keeps the last `snapshots` windows: it loads all of them to open.
+    Evidently's workspace keeps the last `snapshots` windows: it loads all of them to open. A window
+    of more than `rows_per_part` decisions is counted in parts, each by a task of its own.
     """
 
     period: Literal["day", "week", "month"] = "month"
     late_hours: float = 6.0
     snapshots: int = 24
+    rows_per_part: int = 200_000
 
     alpha: float = 0.05
     confidence: float = 0.95
@@ -269,6 +272,7 @@ class Params(Section, frozen=True):
     letter: LetterParams = LetterParams()
     audit: AuditParams = AuditParams()
     watch: WatchParams = WatchParams()
+    documentation: Documentation = Documentation()
 
     @property
     def recipe(self) -> Recipe:
@@ -329,6 +333,7 @@ COUNTS = (
     "watch.influence_sample",
     "watch.bootstrap_samples",
     "watch.snapshots",
+    "watch.rows_per_part",
 )
 LEAST_REFERENCE = (
     10  # what is kept of a reference are counts and means: never those of a few people

@@ -13,7 +13,7 @@ from typing import Any
 import click
 import msgspec
 
-from pipelines import contract, errors, flow, params, ports, records
+from pipelines import contract, documentation, errors, flow, params, ports, records
 from pipelines.account import (
     afterwards,
     compare,
@@ -48,6 +48,8 @@ PARAMS = (
     params.Bound,
     params.WatchActions,
     params.Schedules,
+    documentation.Documentation,
+    documentation.ResidualRisk,
 )
 CONTRACT = """\
 An Open Data Contract Standard 3 document. Standard fields are read as such (`logicalType`,
@@ -145,6 +147,7 @@ def _type(kind: Any) -> str:
     text = str(kind.__name__ if inspect.isclass(kind) and not hasattr(kind, "__args__") else kind)
     for word in (
         "pipelines.params.",
+        "pipelines.documentation.",
         "pipelines.contract.",
         "pipelines.release.policy.",
         "pipelines.records.",

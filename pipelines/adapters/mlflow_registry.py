@@ -6,6 +6,7 @@ repeat them for people to find, and are compared with them when read.
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -173,9 +174,8 @@ class MlflowRegistry(Register):
             store = self._mlflow.artifacts(
                 client.get_model_version_download_uri(self._name, listed.version)
             )
-            found = Path(store.download_artifacts(mlflow_model.FILES, dst_path=temporary))
-            for each in found.iterdir():
-                (folder / each.name).write_bytes(each.read_bytes())
+            found = store.download_artifacts(mlflow_model.FILES, dst_path=temporary)
+            shutil.copytree(found, folder, copy_function=shutil.copyfile, dirs_exist_ok=True)
 
     # approvals and promotions
 

@@ -23,6 +23,7 @@ COMMANDS = {
     "promote": ("release", "make a passed and approved version the champion"),
     "undo": ("release", "go back to the former champion"),
     "history": ("release", "which version was champion when, by whom, on which verdict"),
+    "document": ("document", "write a version's model card or technical documentation"),
     "serve": ("decide", "serve recorded decisions of the champion over HTTP"),
     "stop": ("decide", "refer everything to people, at once"),
     "resume": ("decide", "decide again after a stop"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from pipelines.canonical import sha256_file
+from pipelines.canonical import sha256_file, sha256_tree
 from pipelines.contract import Contract
 from pipelines.errors import BadRequest, ClewError, GateRefused, IntegrityBroken
 from pipelines.layout import Evaluation as EvaluationFiles
@@ -23,6 +23,7 @@ from pipelines.records import (
 )
 from pipelines.release import gate, plan_proof, shown
 from pipelines.release import policy as packs
+from pipelines.release.documents import write as documents
 from pipelines.release.version_files import collect
 from pipelines.typed import read_json
 
@@ -102,8 +103,9 @@ def entry(
     params = read_params(layout.params)
     snapshot = read_json(layout.snapshot_record, Snapshot)
     contract = read_json(layout.snapshot_contract, Contract)
-    files = folder / "files"
     proof = plan_proof.prove(layout)
+    files = collect(layout, params, packs.read(layout, params.policy), proof, folder / "files")
+    documents.card(files, params.model_name)
     version = ModelVersion(
         model_name=params.model_name,
         version="",
@@ -114,17 +116,17 @@ def entry(
         run_id=run.id,
         commit=run.commit,
         registry_run="",
-        files_sha256=collect(layout, packs.read(layout, params.policy), proof, files),
+        files_sha256=sha256_tree(files.folder),
     )
     data_md5 = shown.data_md5(layout)
     return RegistryEntry(
         version=version,
-        files=files,
+        files=files.folder,
         tags=shown.tags(run, verdict, candidate, data_md5) | plan_proof.tags(proof),
         params=shown.flat_params(params),
         metrics=shown.flat_metrics(EvaluationFiles(layout.evaluation).metrics)
         | shown.check_figures(layout.checks, verdict.checks),
-        folders=shown.folders(layout, folder / "shown"),
+        folders=shown.folders(layout, folder / "shown") | shown.documents(files),
         dataset=shown.dataset(contract, snapshot, run, data_md5),
         inputs=shown.inputs(contract, candidate.features),
         example=shown.example(contract, candidate.features),

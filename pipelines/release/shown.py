@@ -18,11 +18,14 @@ from pipelines.params import Params
 from pipelines.ports import Run, Tag, bound_tags
 from pipelines.records import Candidate, Check, ModelVersion, Snapshot, Verdict
 from pipelines.release.figures import draw
+from pipelines.release.version_files import VersionFiles
 from pipelines.typed import load_yaml, plain, read_json
 
 SHOWN_REASONS = 20
 # Rows of people stay under DVC, where erasure reaches them.
 NOT_SHOWN = ("*.parquet",)
+# Beside the reports, so that links between them lead somewhere.
+DOCUMENTS = (Layout(Path()).checks.parent / "documents").as_posix()
 METRIC_NAME = re.compile(r"[^A-Za-z0-9_\-. ]")
 
 
@@ -178,6 +181,11 @@ def folders(layout: Layout, into: Path) -> dict[str, Path]:
     return found
 
 
+def documents(files: VersionFiles) -> dict[str, Path]:
+    """Return the folder of a version's documents, by its folder in the registry."""
+    return {DOCUMENTS: files.documents}
+
+
 def description(version: ModelVersion, verdict: Verdict, candidate: Candidate) -> str:
     """Return what the registry's page says of the version, in Markdown."""
     word = "passed" if verdict.passed else "**blocked**"
@@ -197,6 +205,7 @@ def description(version: ModelVersion, verdict: Verdict, candidate: Candidate) -
             "| --- | --- |",
             *rows,
             "",
+            f"Model card: `{DOCUMENTS}/model-card.html` among the artifacts of the run.",
             f"Reports: artifacts of the run; begin with `{flow.path('checks')}/index.html`.",
             "",
             *facts,

@@ -8,12 +8,24 @@ from pathlib import Path
 
 from pipelines.canonical import canonical_json, sha256_bytes, sha256_file, sha256_tree
 from pipelines.data import files as data_files
+from pipelines.documentation import Documentation
 from pipelines.errors import IntegrityBroken
+from pipelines.layout import Evaluation as EvaluationFiles
 from pipelines.layout import Layout, Model
+from pipelines.params import Params, Recipe, Schedules, WatchParams
 from pipelines.ports import Registry
-from pipelines.records import Candidate, ModelVersion, PlanProof, Verdict
+from pipelines.records import Candidate, ModelVersion, PlanProof, Record, Verdict
 from pipelines.release.policy import Policy
 from pipelines.typed import plain, read_json
+
+
+class Declared(Record, frozen=True):
+    """What `params.yaml` said of a version when it was made: recipe, watch, people's own words."""
+
+    recipe: Recipe
+    watch: WatchParams
+    schedules: Schedules
+    documentation: Documentation
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +68,33 @@ class VersionFiles(Model):
     def baseline(self) -> Path:
         return self.folder / "baseline.json"
 
+    @property
+    def metrics(self) -> Path:
+        return self.folder / "metrics.json"
 
-def collect(layout: Layout, policy: Policy, proof: PlanProof, into: Path) -> str:
-    """Copy the files of a checkout's candidate into a new folder; return the folder's digest.
+    @property
+    def declared(self) -> Path:
+        return self.folder / "declared.json"
+
+    def check(self, name: str) -> Path:
+        return self.folder / "checks" / f"{name}.json"
+
+    @property
+    def documents(self) -> Path:
+        return self.folder / "documents"
+
+
+def collect(
+    layout: Layout, params: Params, policy: Policy, proof: PlanProof, into: Path
+) -> VersionFiles:
+    """Copy the files of a checkout's candidate into a new folder and return them.
 
     Raises NotThere when one is missing. Only a model without a plan has no reference.
     """
     from pipelines.release import baseline
 
     to, candidate = VersionFiles(into), Model(layout.candidate)
+    judged = read_json(layout.verdict, Verdict).checks
     into.mkdir(parents=True)
     for source, target in (
         (candidate.record, to.record),
@@ -77,8 +107,11 @@ def collect(layout: Layout, policy: Policy, proof: PlanProof, into: Path) -> str
         (layout.snapshot_contract, to.contract),
         (layout.verdict, to.verdict),
         (layout.model_lock, to.lock),
+        (EvaluationFiles(layout.evaluation).metrics, to.metrics),
+        *((layout.checks / f"{name}.json", to.check(name)) for name in judged),
     ):
         sha256_file(source)  # raises NotThere with the name of what is missing
+        target.parent.mkdir(exist_ok=True)
         shutil.copyfile(source, target)
     if read_json(candidate.record, Candidate).reference_sha256 is not None:
         sha256_file(candidate.reference)
@@ -86,7 +119,13 @@ def collect(layout: Layout, policy: Policy, proof: PlanProof, into: Path) -> str
     proof.write(to.plan_proof)
     baseline.make(layout).write(to.baseline)
     to.policy.write_bytes(canonical_json(plain(policy)) + b"\n")
-    return sha256_tree(into)
+    Declared(
+        recipe=params.recipe,
+        watch=params.watch,
+        schedules=params.schedules,
+        documentation=params.documentation,
+    ).write(to.declared)
+    return to
 
 
 def fetched(registry: Registry, record: ModelVersion, into: Path) -> VersionFiles:
@@ -104,17 +143,17 @@ def checked(record: ModelVersion, folder: Path) -> VersionFiles:
     where = f"{record.model_name} version {record.version}"
     _same(where, "the files", sha256_tree(folder), record.files_sha256)
     # Ids are over the bytes as they were written: a record that gained a field since keeps its id.
-    _same(where, "the candidate", _id(found.record), record.candidate_id)
+    _same(where, "the candidate", record_id(found.record), record.candidate_id)
     candidate = read_json(found.record, Candidate)
     _same(where, "the candidate's model", candidate.model_sha256, record.model_sha256)
     _same(where, "the model file", sha256_file(found.model), record.model_sha256)
-    _same(where, "the verdict", _id(found.verdict), record.verdict_id)
+    _same(where, "the verdict", record_id(found.verdict), record.verdict_id)
     verdict = read_json(found.verdict, Verdict)
-    _same(where, "the policy pack", _id(found.policy), verdict.policy_sha256)
+    _same(where, "the policy pack", record_id(found.policy), verdict.policy_sha256)
     return found
 
 
-def _id(path: Path) -> str:
+def record_id(path: Path) -> str:
     """Return the content id of a record from its file."""
     return sha256_bytes(path.read_bytes().rstrip(b"\n"))
 

@@ -169,6 +169,7 @@ def test_mlflow_shows_everything_a_version_came_from(bench: Bench) -> None:
         store_of_run = registry._mlflow.artifacts(run.info.artifact_uri)
         plots = [each.path for each in store_of_run.list_artifacts("reports/plots")]
         evaluated = [each.path for each in store_of_run.list_artifacts("reports/evaluate")]
+        documents = [each.path for each in store_of_run.list_artifacts("reports/documents")]
         model = registry._mlflow.artifacts(client.get_model_version_download_uri("applicants", "1"))
         files = {each.path for each in model.list_artifacts("version")}
     wanted = set(Tag) - {Tag.BLOCKED_BY, Tag.ASKED}  # a person asked for this run
@@ -182,9 +183,11 @@ def test_mlflow_shows_everything_a_version_came_from(bench: Bench) -> None:
     assert not [path for path in evaluated if path.endswith(".parquet")]
     assert {"version/model.skops", "version/model.lock", "version/environment.json"} <= files
     assert "7" == run.data.params["recipe.seed"]
-    assert 0.6 == run.data.metrics["groups.colour.blue.selection_rate"]
+    assert 0.6 == run.data.metrics["attributes.colour.groups.blue.measures.selection_rate.value"]
     assert 1 == len(run.inputs.dataset_inputs)
     assert "| bias | pass |" in version.description
+    assert "reports/documents/model-card.html" in version.description
+    assert "reports/documents/model-card.html" in documents
 
 
 @pytest.mark.parametrize("bench", ["mlflow"], indirect=True)
@@ -218,11 +221,13 @@ def test_groups_whose_names_differ_by_a_sign_stay_two_metrics(quick: Bench) -> N
     """A character that MLflow refuses becomes its code, not one sign for all."""
     quick.judged()
     found = shown.flat_metrics(EvaluationFiles(quick.layout.evaluation).metrics)
-    assert {
-        "overall.roc_auc": 0.8,
-        "groups.colour.blue.selection_rate": 0.6,
-        "groups.colour._x3cgreen_x3e.selection_rate": 0.7,
-    } == found
+    of = "attributes.colour.groups"
+    name = "measures.selection_rate.value"
+    assert (0.8125, 0.6, 0.7) == (
+        found["overall.measures.roc_auc.value"],
+        found[f"{of}.blue.{name}"],
+        found[f"{of}._x3cgreen_x3e.{name}"],
+    )
 
 
 def test_the_input_example_is_nobodys_row() -> None:

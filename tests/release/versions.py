@@ -34,12 +34,36 @@ from pipelines.typed import read_json
 from tests.conftest import git
 from tests.release import cases
 
+
+def measured(rate: float) -> dict[str, object]:
+    """Return a group's measures, as an evaluation writes them."""
+    return {
+        "n": 400,
+        "small": False,
+        "measures": {"selection_rate": {"value": rate, "low": rate - 0.05, "high": rate + 0.05}},
+    }
+
+
 METRICS = {
-    "overall": {"roc_auc": 0.8, "brier": None},
-    "groups": [
-        {"attribute": "colour", "group": "blue", "selection_rate": 0.6},
-        {"attribute": "colour", "group": "<green>", "selection_rate": 0.7},
-    ],
+    "rows": 800,
+    "confidence": 0.95,
+    "bootstrap_samples": 200,
+    "min_group_size": 30,
+    "overall": {
+        "n": 800,
+        "small": False,
+        "measures": {
+            "roc_auc": {"value": 0.8125, "low": 0.75, "high": 0.875},
+            "brier": {"value": None, "low": None, "high": None},
+        },
+    },
+    "attributes": {
+        "colour": {
+            "reference": "<green>",
+            "groups": {"blue": measured(0.6), "<green>": measured(0.7)},
+        }
+    },
+    "intersections": {},
 }
 LOCK = """
 stages:
