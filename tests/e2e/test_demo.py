@@ -162,7 +162,7 @@ def test_a_run_comes_back_by_its_commit_and_dvc_pull(played: Played, tmp_path: P
     )
     played.run("dvc", "pull", "--quiet", cwd=clone)
     verdict = read_json(Layout(clone).verdict, Verdict)
-    assert (False, ["bias", "faithfulness", "scenarios"]) == (
+    assert (False, ["bias", "faithfulness", "scenarios", "sensitivity"]) == (
         verdict.passed,
         [name for name, outcome in verdict.outcomes.items() if outcome == "fail"],
     )

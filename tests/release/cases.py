@@ -111,6 +111,10 @@ checks:
      thresholds: {{min_share: 0.95, min_recovered: 0.5, min_people: 30}}}}
   scenarios:
     {{gates: true, not_enough_data: watch, because: test, thresholds: {{min_scenarios: 1}}}}
+  sensitivity:
+    {{gates: true, not_enough_data: block, because: test,
+     thresholds: {{monotone: gate, max_protected_change: 0.0, max_noise_flips: 0.05,
+                  max_single_flips: 1.0}}}}
   bias:
     {{gates: true, not_enough_data: block, because: test,
      thresholds: {{definition: selection_rate, attributes: [colour], intersections: show,
