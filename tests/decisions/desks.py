@@ -27,7 +27,7 @@ from pipelines.decisions.service.settings import ServiceSettings
 from pipelines.decisions.service.stop import StopSwitch
 from pipelines.model.score import MarginKind
 from pipelines.params import DecideParams
-from pipelines.ports import RegistryEntry
+from pipelines.ports import Registry, RegistryEntry
 from pipelines.records import ModelVersion, Promotion, Verdict
 from pipelines.release import champion, history
 from pipelines.release.policy import Policy, Retention
@@ -65,8 +65,11 @@ def decided(model: LoadedModel, data: bytes, stop: Stop | None = None) -> Decide
     return decide(Standing(model, None, stop), data, "request", Holdout())
 
 
-def registered(registry: MemoryRegistry, folder: Path, kind: MarginKind) -> ModelVersion:
-    """Register a small model with all that a version's folder is checked for."""
+def registered(registry: Registry, folder: Path, kind: MarginKind, **given: Any) -> ModelVersion:
+    """Register a small model with all that a version's folder is checked for.
+
+    `given` are parts of the registry's entry.
+    """
     files, record = versions.write(folder, kind)
     files.policy.write_bytes(canonical_json(plain(PACK)) + b"\n")
     verdict = Verdict(
@@ -84,7 +87,7 @@ def registered(registry: MemoryRegistry, folder: Path, kind: MarginKind) -> Mode
     )
     verdict.write(files.verdict)
     entry: dict[str, Any] = {name: {} for name in ("tags", "params", "metrics", "folders")}
-    entry |= {"dataset": {}, "inputs": {}, "example": {}, "description": ""}
+    entry |= {"dataset": {}, "inputs": {}, "example": {}, "description": ""} | given
     made = msgspec.structs.replace(
         record,
         version="",
@@ -95,7 +98,7 @@ def registered(registry: MemoryRegistry, folder: Path, kind: MarginKind) -> Mode
     return registry.register(RegistryEntry(version=made, files=folder, **entry))
 
 
-def promote(registry: MemoryRegistry, version: str) -> None:
+def promote(registry: Registry, version: str) -> None:
     """Make a version the champion, as a promotion does."""
     trail = registry.promotions()
     registry.append(
