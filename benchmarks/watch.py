@@ -31,6 +31,8 @@ WATCHED = (
     "evidently",
 )
 PEERS = ("polars", "nannyml")
+# One thread in numerical libraries, and no peer tells anybody that it was used.
+QUIET = {"OMP_NUM_THREADS": "1", "DO_NOT_TRACK": "1", "NML_DISABLE_USAGE_LOGGING": "1", "PATH": ""}
 
 
 def write(path: Path, rows: int, seed: int) -> None:
@@ -71,7 +73,7 @@ def measured(python: str, work: str, *words: str) -> dict[str, float]:
     done = subprocess.run(
         [python, str(Path(__file__).with_name("watch_work.py")), work, *words],
         cwd=ROOT,
-        env={"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "DO_NOT_TRACK": "1", "PATH": ""},
+        env=QUIET | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,

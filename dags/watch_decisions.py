@@ -1,7 +1,8 @@
 """Watch a window of recorded decisions, show what was found, and act on it as the params say.
 
 Runs on the cron of `params.yaml`, over the last whole period, and by hand over any window. Files
-of outcomes that landed are recorded first. A finding is no failure: what is asked for is done in a
+of outcomes that landed are recorded first. A window of more decisions than `watch.rows_per_part` is
+counted in parts, a mapped task each. A finding is no failure: what is asked for is done in a
 task of its own, once a window and version. `retrain` announces that a new candidate is wanted,
 which `train_model` takes up; `stop` refers everything to people; people are told of each finding,
 and of a watch that failed. An alert that reaches nobody makes the run red.
@@ -14,11 +15,20 @@ from __future__ import annotations
 from _assets import RETRAIN_WANTED, Publish
 from _forms import params, text
 from _links import Watch
+from _parts import Parts
 from _step_task import DEFAULTS, ClewTask, answered
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, CronTriggerTimetable, TriggerRule
 
 MOMENT = r"\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})?)?"
+ASKED = (
+    "{{ '--window=' ~ params.window if params.window else '' }}",
+    "--due={{ dag_run.run_after.isoformat() }}",
+)
+PLAN = (
+    "{% set plan = ti.xcom_pull(task_ids='parts', key='plan') %}"
+    "{{ '--plan=' ~ plan if plan else '' }}"
+)
 OF = (f"--window={answered('watch', 'window')}", f"--report={answered('watch', 'report')}")
 WATCHED = "(ti.xcom_pull(task_ids='watch') or {})"
 
@@ -40,14 +50,11 @@ with DAG(
     },
 ) as dag:
     outcomes = ClewTask(task_id="outcomes", words=["outcomes"])
+    parts = Parts(task_id="parts", words=["watch-parts", *ASKED], trigger_rule=TriggerRule.ALL_DONE)
+    count = ClewTask.partial(task_id="count").expand(words=parts.output)
+    # Without every part the window is counted whole: slower, and the same.
     watch = ClewTask(
-        task_id="watch",
-        words=[
-            "watch",
-            "{{ '--window=' ~ params.window if params.window else '' }}",
-            "--due={{ dag_run.run_after.isoformat() }}",
-        ],
-        trigger_rule=TriggerRule.ALL_DONE,
+        task_id="watch", words=["watch", *ASKED, PLAN], trigger_rule=TriggerRule.ALL_DONE
     )
     report = ClewTask(task_id="report", words=["watch-report", *OF])
     report.operator_extra_links = (Watch(),)
@@ -79,7 +86,7 @@ with DAG(
     )
     # Ends the run: an alert that went out must not make a watch that failed look green.
     done = EmptyOperator(task_id="done", trigger_rule=TriggerRule.NONE_FAILED)
-    outcomes >> watch >> [report, stop, retrain]
+    outcomes >> parts >> count >> watch >> [report, stop, retrain]
     [watch, report] >> alert
     [outcomes, watch, report, stop, retrain] >> failure
-    [outcomes, watch, report, stop, retrain, alert, failure] >> done
+    [outcomes, parts, count, watch, report, stop, retrain, alert, failure] >> done

@@ -19,7 +19,15 @@ from pipelines.cli.task_audit import audit_alert, audit_deadlines, audit_replay,
 from pipelines.cli.task_decide import score, switch
 from pipelines.cli.task_erase import erase, erase_plan
 from pipelines.cli.task_release import approve, plan, promote
-from pipelines.cli.task_watch import outcomes, watch, watch_alert, watch_report, watch_stop
+from pipelines.cli.task_watch import (
+    outcomes,
+    watch,
+    watch_alert,
+    watch_part,
+    watch_parts,
+    watch_report,
+    watch_stop,
+)
 from pipelines.cli.voice import tell
 from pipelines.errors import BadRequest, DataRefused, GateRefused
 from pipelines.records import Check, Snapshot, Verdict
@@ -35,7 +43,7 @@ def task() -> None:
     """Do one task of a run; what it prints is a JSON object."""
 
 
-WATCH = (outcomes, watch, watch_report, watch_stop, watch_alert)
+WATCH = (outcomes, watch_parts, watch_part, watch, watch_report, watch_stop, watch_alert)
 AUDIT = (audit_verify, audit_replay, audit_deadlines, audit_alert)
 for each in (plan, approve, promote, score, switch, erase_plan, erase, *WATCH, *AUDIT):
     task.add_command(each)

@@ -13,7 +13,9 @@ from pipelines.cli.options import JSON, Place, here, open_ledger
 from pipelines.errors import BadRequest, GateRefused
 
 if TYPE_CHECKING:
+    from pipelines.params import Params
     from pipelines.watch.findings import WatchReport
+    from pipelines.watch.run import Watching
     from pipelines.watch.window import Window
 
 SHOWN = 20
@@ -63,21 +65,39 @@ def watch(
         )
 
 
-def watched(place: Place, chosen: Window) -> WatchReport:
-    """Watch a window of the version in force and return the report."""
-    from pipelines.layout import Watched
+def watched(place: Place, chosen: Window, plan: str = "") -> WatchReport:
+    """Watch a window of the version in force and return the report.
+
+    Where a `plan` names parts that were counted, they are taken; a part that is missing, or was
+    counted for another version, has the window counted whole.
+    """
     from pipelines.release import policy
     from pipelines.watch import run
+    from pipelines.watch.parts import Folder
+    from pipelines.watch.places import Places
 
     known = params.read(place.layout.params)
-    registry = wiring.registry(place.state)(known.model_name)
-    found = run.in_force(registry, known.decide, place.state.temporary)
+    found = in_force(place, known)
     pack = policy.read(place.layout, known.policy)
-    files = Watched(place.state.watch / known.model_name)
+    files = Places(place.state, known.model_name).watched
+    folder = Folder.of(files, chosen, plan)
+    parts = folder.counted(folder.plan(plan), found.version.files_sha256) if plan else ()
+    if plan and not parts:
+        voice.note("not every part was counted for the version in force: counting the window whole")
     with open_ledger(place.state) as ledger:
-        made = run.run(run.Question(found, chosen, known, pack), ledger, files, voice.note)
+        made = run.run(run.Question(found, chosen, known, pack), ledger, files, voice.note, parts)
+    if plan:
+        folder.forget()
     voice.note(f"report {files.report(chosen.name, made.id)}")
     return made
+
+
+def in_force(place: Place, known: Params) -> Watching:
+    """Return the version in force as it is watched. Raises NotThere, IntegrityBroken."""
+    from pipelines.watch import run
+
+    registry = wiring.registry(place.state)(known.model_name)
+    return run.in_force(registry, known.decide, place.state.temporary)
 
 
 @click.command()

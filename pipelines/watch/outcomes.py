@@ -20,7 +20,7 @@ import pyarrow as pa
 from pipelines.contract import Contract
 from pipelines.data import read as reading
 from pipelines.decisions import readback
-from pipelines.decisions.readback import ReadBack
+from pipelines.decisions.readback import Fields, ReadBack
 from pipelines.decisions.record import DECISION, as_number
 from pipelines.errors import BadRequest, DataRefused, Erased, Failure, IntegrityBroken
 from pipelines.ledger.entry import Body, Draft, read_entry
@@ -186,16 +186,34 @@ def labels(ledger: Ledger, window: Window) -> dict[bytes, Label]:
     """
     low, high = (int(each.timestamp() * 1000) for each in (window.start, window.end))
     made: dict[bytes, int] = {}
-    found: dict[bytes, Label] = {}
+    known: dict[bytes, bytes] = {}
     for row in ledger.store.rows(0, ledger.checkpoint()[0].size):
         fields = read_entry(row.entry)
         if fields["t"] == DECISION and low <= fields["ts"] < high:
             made[row.id] = fields["ts"]
-        elif fields["t"] == OUTCOME and (decision := bytes.fromhex(fields["of"])) in made:
-            observed = _recorded(ledger, row.id)
-            if observed is not None:
-                found[decision] = _label(observed, made[decision])
-    return found
+        elif (decision := of_decision(fields)) in made:
+            known[row.id] = decision
+    return labels_of(ledger, known, made)
+
+
+def of_decision(fields: Fields) -> bytes:
+    """Return the id of the decision that an entry is the outcome of; no bytes of another entry."""
+    return bytes.fromhex(fields["of"]) if fields["t"] == OUTCOME else b""
+
+
+def labels_of(
+    ledger: Ledger, known: Mapping[bytes, bytes], made: Mapping[bytes, int]
+) -> dict[bytes, Label]:
+    """Return the outcomes that entries hold, by decision; erased ones are left out.
+
+    `known` gives the decision of each entry, `made` when a decision was made, in ms since 1970.
+    """
+    found = ((decision, _recorded(ledger, own)) for own, decision in known.items())
+    return {
+        decision: _label(observed, made[decision])
+        for decision, observed in found
+        if observed is not None
+    }
 
 
 def _label(observed: Observed, made_ms: int) -> Label:

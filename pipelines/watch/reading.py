@@ -1,4 +1,4 @@
-"""Read a window out of the ledger into a profile, and see whether the clock went back meanwhile."""
+"""Count decisions as they were read back, and see whether the clock went back meanwhile."""
 
 from __future__ import annotations
 
@@ -9,11 +9,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
-from pipelines.decisions import readback
-from pipelines.decisions.readback import ReadBack
-from pipelines.ledger.log import Ledger
+from pipelines.decisions.readback import Page, ReadBack
 from pipelines.watch.profile import Label, WindowProfile, WindowTally
-from pipelines.watch.window import Window
 
 STEP_BACK_MS: Final = 60_000
 
@@ -22,12 +19,15 @@ STEP_BACK_MS: Final = 60_000
 class Reading:
     """A window's profile; how often the clock went back over a minute in it; and a sample.
 
-    The sample is of decisions, whose values are persons': it is never written anywhere.
+    `first_ms` and `last_ms` are the times of the first and the last decision in the log's order (0
+    without any). The sample is of decisions, whose values are persons': it is never written.
     """
 
     profile: WindowProfile
     steps_back: int
     sample: tuple[ReadBack, ...] = ()
+    first_ms: int = 0
+    last_ms: int = 0
 
 
 @dataclass
@@ -40,8 +40,7 @@ class Sample:
     def add(self, found: Iterable[ReadBack]) -> None:
         """Offer decisions."""
         for each in found:
-            rank = int.from_bytes(hashlib.sha256(each.id).digest()[:8])
-            item = (-rank, each.index, each)
+            item = (-rank(each.id), each.index, each)
             if len(self._kept) < self.size:
                 heapq.heappush(self._kept, item)
             elif item > self._kept[0]:
@@ -52,26 +51,27 @@ class Sample:
         return tuple(each for _, _, each in sorted(self._kept, key=lambda item: item[1]))
 
 
+def rank(number: bytes) -> int:
+    """Return where a decision's id stands in the order that samples are taken in."""
+    return int.from_bytes(hashlib.sha256(number).digest()[:8])
+
+
 def read(
-    ledger: Ledger,
-    window: Window,
-    tally: WindowTally,
-    labels: Mapping[bytes, Label],
-    sample: Sample,
+    pages: Iterable[Page], tally: WindowTally, labels: Mapping[bytes, Label], sample: Sample
 ) -> Reading:
-    """Count a window's decisions, in one pass. Raises IntegrityBroken, Unavailable."""
-    steps, last = 0, 0
-    for page in readback.between(ledger, window.start, window.end):
+    """Count decisions, in one pass. Raises IntegrityBroken, Unavailable."""
+    steps, first, last = 0, 0, 0
+    for page in pages:
         tally.erased += page.erased
         if page.decisions:
             tally.add_decisions(page.decisions, labels)
             sample.add(page.decisions)
-            steps += steps_back(page.decisions, last)
-            last = page.decisions[-1].at_ms
-    return Reading(tally.profile(), steps, sample.taken())
+            times = [each.at_ms for each in page.decisions]
+            steps += steps_back([last, *times])
+            first, last = first or times[0], times[-1]
+    return Reading(tally.profile(), steps, sample.taken(), first, last)
 
 
-def steps_back(found: tuple[ReadBack, ...], last: int) -> int:
+def steps_back(times: Iterable[int]) -> int:
     """Return how often an entry is more than a minute older than the one sealed before it."""
-    times = [last, *(each.at_ms for each in found)]
     return sum(later < earlier - STEP_BACK_MS for earlier, later in pairwise(times))

@@ -27,6 +27,7 @@ from pipelines.typed import read_json
 from pipelines.watch import bias, bounds, domain, drift, influence, outcomes, performance
 from pipelines.watch.bounds import Point
 from pipelines.watch.findings import Finding, Status, WatchReport, with_actions
+from pipelines.watch.parts import Counted, joined
 from pipelines.watch.profile import WindowProfile, WindowTally
 from pipelines.watch.reading import Reading, Sample, read
 from pipelines.watch.samples import sampled
@@ -282,10 +283,28 @@ def _rates(row: dict[str, Json]) -> dict[str, int]:
     return {name: row[name] for name in bounds.CHARTED}
 
 
+def sample_size(limits: WatchParams) -> int:
+    """Return how many decisions are sampled."""
+    return max(domain.SAMPLE if limits.max_domain_auc is not None else 0, limits.influence_sample)
+
+
+def _whole(asked: Question, ledger: Ledger, size: int) -> Reading:
+    window = asked.window
+    pages = readback.between(ledger, window.start, window.end)
+    return read(pages, asked.watching.tally(), outcomes.labels(ledger, window), Sample(size))
+
+
 def run(
-    asked: Question, ledger: Ledger, files: Watched, told: Callable[[str], None]
+    asked: Question,
+    ledger: Ledger,
+    files: Watched,
+    told: Callable[[str], None],
+    parts: Sequence[Counted] = (),
 ) -> WatchReport:
     """Watch a window, write profile and report, and return the report.
+
+    `parts` are all parts of the window, counted before; without them it is counted here, in one
+    pass, with the same result.
 
     Nothing that goes wrong with a window is silent: without a baseline, without decisions or
     without a column the report says so. Raises IntegrityBroken, Unavailable.
@@ -294,11 +313,9 @@ def run(
     if watching.baseline is None:
         made = report(asked, Found([no_reference(asked)]), None, None)
     else:
-        size = domain.SAMPLE if asked.limits.max_domain_auc is not None else 0
-        sample = Sample(max(size, asked.limits.influence_sample))
-        labels = outcomes.labels(ledger, window)
-        reading = read(ledger, window, watching.tally(), labels, sample)
-        told(f"{reading.profile.decisions} decisions, {len(labels)} outcomes")
+        size = sample_size(asked.limits)
+        reading = joined(ledger, parts, size) if parts else _whole(asked, ledger, size)
+        told(f"{reading.profile.decisions} decisions in {len(parts) or 1} parts")
         former = former_profile(files, window, watching.baseline_sha256)
         chart = points(files, window, watching.baseline_sha256)
         found = look(asked, watching.baseline, reading, former, chart)

@@ -61,6 +61,7 @@ REQUEST = {
 SEEN = {"window": "w", "report": "r" * 64, "version": "7", "alarms": 0, "action": "none"}
 QUIET = {
     "outcomes": {"answer": {"skipped": "no file of outcomes landed"}},
+    "watch-parts": {"answer": {"plan": "", "parts": []}},
     "watch": {"answer": SEEN | {"stop": None, "retrain": {}}},
     "watch-report": {"answer": {"page": "http://page"}},
     "watch-alert": {"answer": {"skipped": "nothing to tell"}},
@@ -69,6 +70,13 @@ ALARMED = QUIET | {
     "outcomes": {"answer": {"files": 1}},
     "watch": {"answer": SEEN | {"stop": 1, "retrain": REQUEST}},
     "watch-alert": {"answer": {"sent": 2}},
+}
+
+
+PARTS = [["watch-part", f"--part={number}"] for number in range(3)]
+IN_PARTS = QUIET | {
+    "watch-parts": {"answer": {"plan": "p" * 64, "parts": PARTS}},
+    "watch-part": {"answer": {"part": 0}},
 }
 
 
@@ -137,6 +145,8 @@ SCENARIOS: dict[str, dict[str, Any]] = {
     "a quiet window": watch(QUIET),
     "an alarming window": watch(ALARMED, window="2026-10"),
     "the same window again": watch(ALARMED, window="2026-10"),
+    "a large window": watch(IN_PARTS),
+    "a broken part": watch(IN_PARTS | {"watch-part": {"exit": 5}}),
     "a broken watch": watch(QUIET | {"watch": {"exit": 5}, "watch-alert": {"answer": {"sent": 1}}}),
     "a broken page": watch(ALARMED | {"watch-report": {"exit": 5}}),
     "an undelivered alert": watch(ALARMED | {"watch-alert": {"exit": 7}}),

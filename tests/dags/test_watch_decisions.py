@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.dags.scenarios import REQUEST
+from tests.dags.scenarios import PARTS, REQUEST
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(900)]
 OF = ["--window=w", f"--report={'r' * 64}"]
@@ -22,7 +22,7 @@ def test_a_quiet_window_is_watched_and_drawn_and_nothing_else(outcomes: dict[str
     found = outcomes["a quiet window"]
     skipped = {name for name, state in found["tasks"].items() if state == "skipped"}
     assert ("success", []) == (found["state"], found["events"])
-    assert {"outcomes", "stop", "retrain", "alert", "failure"} == skipped
+    assert {"outcomes", "count", "stop", "retrain", "alert", "failure"} == skipped
     assert OF == calls(found)["watch-report"]
 
 
@@ -30,6 +30,23 @@ def test_the_scheduled_window_is_that_before_the_run_was_due(outcomes: dict[str,
     """Without a window in the form the command is told when the run was due, and picks it."""
     (word,) = calls(outcomes["a quiet window"])["watch"]
     assert word.startswith("--due=20")
+
+
+def test_a_large_window_is_counted_in_parts(outcomes: dict[str, Any]) -> None:
+    """Each part of the plan is counted by a task of its own, before the watch takes the plan."""
+    found = outcomes["a large window"]
+    parts = [each["words"] for each in found["calls"] if each["name"] == "watch-part"]
+    assert sorted(PARTS) == sorted(parts)
+    assert ("success", "success") == (found["state"], found["tasks"]["count"])
+    assert f"--plan={'p' * 64}" == calls(found)["watch"][-1]
+    names = [each["name"] for each in found["calls"]]
+    assert names.index("watch") > max(at for at, name in enumerate(names) if name == "watch-part")
+
+
+def test_a_part_that_failed_leaves_no_window_unwatched(outcomes: dict[str, Any]) -> None:
+    """The watch runs without the part, which it then counts itself; the run is red."""
+    found = outcomes["a broken part"]
+    assert ("failed", "success") == (found["state"], found["tasks"]["watch"])
 
 
 def test_each_finding_is_acted_on(outcomes: dict[str, Any]) -> None:
@@ -76,4 +93,4 @@ def test_an_alert_that_reached_nobody_is_red(outcomes: dict[str, Any]) -> None:
 def test_nothing_promoted_is_nothing_to_watch(outcomes: dict[str, Any]) -> None:
     """Before the first promotion the run is green, draws nothing and tells nobody."""
     found = outcomes["nothing promoted"]
-    assert ("success", {"outcomes", "watch"}) == (found["state"], set(calls(found)))
+    assert ("success", {"outcomes", "watch-parts", "watch"}) == (found["state"], set(calls(found)))

@@ -44,13 +44,11 @@ def test_halves_of_a_window_in_the_ledger_merge_to_the_whole(world: World) -> No
     """Two halves of October, each read out of the ledger, merge to October's profile."""
     people = cases.applicants(400, 2)
     world.decide(people, [at(1 + place % 28) for place in range(len(people))])
-    halves = []
-    for asked in (
+    asked = (
         window.between("2026-10-01", "2026-10-15"),
         window.between("2026-10-15", "2026-11-01"),
-    ):
-        found = reading.read(world.ledger, asked, world.watching.tally(), {}, reading.Sample(1))
-        halves.append(found.profile)
+    )
+    halves = [world.read(each).profile for each in asked]
     assert world.profile().id == profile.merge(*halves).id
     assert 400 == world.profile().decisions
 
@@ -89,8 +87,7 @@ def test_a_corrupt_file_is_refused(world: World) -> None:
 def test_the_sample_is_the_same_however_decisions_come(world: World) -> None:
     """The sample depends on which decisions there are, and not on their order."""
     world.decide(cases.applicants(60, 2))
-    asked = window.parse("2026-10")
-    taken = reading.read(world.ledger, asked, world.watching.tally(), {}, reading.Sample(60)).sample
+    taken = world.read(window.parse("2026-10"), 60).sample
     first, second = reading.Sample(10), reading.Sample(10)
     first.add(taken)
     second.add(taken[::-1])

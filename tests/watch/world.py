@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import pandas as pd
 
+from pipelines.decisions import readback
 from pipelines.decisions.decide import Holdout, decide
 from pipelines.decisions.load import LoadedModel, Standing, fetch
 from pipelines.decisions.record import Call, Origin, decision, draft
@@ -25,7 +26,9 @@ from pipelines.release import policy, promote
 from pipelines.watch import reading, run, window
 from pipelines.watch.findings import Finding, WatchReport
 from pipelines.watch.profile import WindowProfile
+from pipelines.watch.reading import Reading
 from pipelines.watch.run import Question, Watching
+from pipelines.watch.window import Window
 from tests.ledger.places import SqlitePlace
 from tests.release import cases
 from tests.release.versions import Bench
@@ -114,10 +117,14 @@ class World:
         pack = policy.read(known, cases.PACK)
         return Question(self.watching, window.parse(name), changed, pack)
 
+    def read(self, asked: Window, size: int = 1) -> Reading:
+        """Read a window whole, without labels."""
+        pages = readback.between(self.ledger, asked.start, asked.end)
+        return reading.read(pages, self.watching.tally(), {}, reading.Sample(size))
+
     def profile(self, name: str = OCTOBER) -> WindowProfile:
         """Profile a window."""
-        tally, asked = self.watching.tally(), window.parse(name)
-        return reading.read(self.ledger, asked, tally, {}, reading.Sample(1)).profile
+        return self.read(window.parse(name)).profile
 
     def watch(self, name: str = OCTOBER, **limits: Any) -> WatchReport:
         """Watch a window."""
