@@ -63,11 +63,15 @@ def lineage(identity: str, svg: str | None, as_json: bool) -> None:
 def doctor(as_json: bool) -> None:
     """Test this machine and its services; exit 6 when something is not as it must be."""
     from pipelines.cli.stack import settings
+    from pipelines.stack import production_doctor, production_run
     from pipelines.stack.doctor import examine
 
-    place = here()
+    place, instead = here(), None
+    if name := production_doctor.named():
+        at = production_run.place()
+        instead = production_doctor.checks(name, production_run.every(at), at.settings, at.state)
     lock = place.root / "infra" / "locks" / "clew.lock"
-    findings = examine(place.state, place.root, lock, settings(place.state))
+    findings = examine(place.state, place.root, lock, settings(place.state), instead)
     shown = [
         {
             "check": each.name,

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,8 +59,17 @@ class Finding:
 Examined = tuple[bool, str]
 
 
-def examine(state: State, repository: Path, lock: Path, settings: Settings) -> tuple[Finding, ...]:
-    """Make every check. `lock` is the lock file of what should be installed."""
+def examine(
+    state: State,
+    repository: Path,
+    lock: Path,
+    settings: Settings,
+    instead: Mapping[str, tuple[Callable[[], Examined], str]] | None = None,
+) -> tuple[Finding, ...]:
+    """Make every check. `lock` is the lock file of what should be installed.
+
+    `instead` are checks, each with its hint, that stand for those of the same name.
+    """
     setup = "make setup"
     checks: tuple[tuple[str, Callable[[], Examined], str, str], ...] = (
         ("python", python, f"at least {_dotted(OLDEST_PYTHON)}", "install a newer Python"),
@@ -82,7 +91,8 @@ def examine(state: State, repository: Path, lock: Path, settings: Settings) -> t
         ("services", lambda: services(state), "running and healthy", record.HINT),
         ("watch", lambda: watch(state, repository), "on time, alerts delivered", WATCH_HINT),
     )
-    return tuple(_find(*check) for check in checks)
+    chosen = {name: (check, hint) for name, check, _, hint in checks} | dict(instead or {})
+    return tuple(_find(name, chosen[name][0], said, chosen[name][1]) for name, _, said, _ in checks)
 
 
 def _find(name: str, check: Callable[[], Examined], expected: str, hint: str) -> Finding:

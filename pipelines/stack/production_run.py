@@ -36,11 +36,14 @@ def prepare(at: Place) -> str:
     return production_prepare.run(at.state, at.repository, at.settings, quiet.environment(at.state))
 
 
+def every(at: Place) -> dict[str, Service]:
+    """Return every service of the stack by its name."""
+    return production.stack(at.state, at.repository, at.settings, quiet.environment(at.state))
+
+
 def chosen(at: Place, name: str) -> Service:
     """Return the service of this name, ready to run. Raises BadRequest."""
-    inherited = quiet.environment(at.state)
-    made = production.stack(at.state, at.repository, at.settings, inherited)
-    return production.chosen(made, name)
+    return production.chosen(every(at), name)
 
 
 def own(service: Service) -> dict[str, str]:
