@@ -1,225 +1,188 @@
-"""The nearest change for a sum of trees: exact, by best-first search over the cells of thresholds.
+"""The nearest change for a sum of trees: exact, by best-first search over boxes of values.
 
 Between two thresholds a margin does not change, so of each cell only the value nearest to the
-person's counts. Cells are looked at in the order of their cost: the first that is high enough is
-the nearest. Trees are first cut down to what the person can still reach. Where a bound over all
-that can come of a cell is too low, nothing that comes of it is looked at.
+person's counts. A box holds an interval of such values for every column; its cheapest corner is
+the one nearest to the person. What a box can cost at least follows from its leaves: within a budget
+each tree may give the best leaf that can be reached for so much, and the least budget at which the
+sum of these is high enough is a bound, for no change can do better than every tree by itself.
+Boxes are taken in the order of this bound. One whose cheapest corner is high enough for just the
+bound is the nearest; any other is cut in two where the trees' best leaves ask for it most.
 """
 
 from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from pipelines.account.levers import Lever, transformed
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.account.forest import Axis, Cell, Doubles, Forest, reachable
+from pipelines.account.levers import Lever
 from pipelines.account.nearest import MOST_CELLS, SLACK, Nearest
-from pipelines.model.plan import Plan, Row, Value, Walk
+from pipelines.model.plan import Plan, Row, Value
 
-Interval = tuple[float, float]
+BUDGETS: Final = 15  # tried at once
 
 
 @dataclass(frozen=True, slots=True)
-class Axis:
-    """One lever as the trees see it: values by cost (the present one first), and their places."""
+class Box:
+    """An interval of values on every axis, and what each leaf costs in it."""
 
-    lever: Lever
-    values: tuple[Value, ...]
-    costs: tuple[float, ...]
-    places: tuple[dict[int, float], ...]
+    low: Cell
+    high: Cell
+    spent: Doubles
+
+    def corner(self, axes: Sequence[Axis]) -> Cell:
+        """Return the box's cheapest cell."""
+        ends = zip(axes, self.low, self.high, strict=True)
+        return tuple(min(max(axis.now, low), high) for axis, low, high in ends)
+
+    def cut(self, forest: Forest, axis: int, at: int, *, up: bool) -> Iterator[Box]:
+        """Yield the box without what is from `at` on (`up`; else until `at`), and that part."""
+        low, high = self.low[axis], self.high[axis]
+        halves = [(low, at - 1), (at, high)] if up else [(at + 1, high), (low, at)]
+        former = forest.cost(axis, low, high)
+        there = np.isfinite(self.spent)
+        for first, last in halves:
+            spent = np.full(self.spent.shape, np.inf)
+            more = forest.cost(axis, first, last)
+            spent[there] = self.spent[there] - former[there] + more[there]
+            yield Box(_put(self.low, axis, first), _put(self.high, axis, last), spent)
 
 
 def nearest(plan: Plan, row: Row, levers: Sequence[Lever], needed: float) -> Nearest:
     """Return the nearest change of a row that brings its margin to `needed`."""
-    base = plan.transformed(row)
-    reach = _reach(plan, levers)
-    fixed, trees = _cut(plan, base, reach)
-    axes = [_axis(plan, lever, trees) for lever in levers]
-    axes = [each for each in axes if len(each.values) > 1]
-    most = fixed + sum(_highest(tree, base, reach) for tree in trees)
-    if most < needed - SLACK:
+    forest = reachable(plan, row, levers)
+    if forest is None:
         return Nearest(None, math.inf, 1)
-    return _search(plan, row, base, axes, fixed, trees, needed)
+    return _Search(plan, row, forest, needed).run()
 
 
-def _search(
-    plan: Plan,
-    row: Row,
-    base: list[float],
-    axes: Sequence[Axis],
-    fixed: float,
-    trees: Sequence[Walk],
-    needed: float,
-) -> Nearest:
-    start = (0,) * len(axes)
-    heap: list[tuple[float, tuple[int, ...], int]] = [(0.0, start, 0)]
-    cells, cost = 0, 0.0
-    while heap and cells < MOST_CELLS:
-        cost, cell, last = heapq.heappop(heap)
-        cells += 1
-        values = _moved(base, axes, cell)
-        if fixed + sum(_value(tree, values) for tree in trees) >= needed - SLACK:
-            changes = _changes(axes, cell)
-            if plan.margin({**row, **{lever.name: value for lever, value in changes}}) >= needed:
-                return Nearest(changes, cost, cells)
-        ranges = _ranges(axes, cell, last)
-        if fixed + sum(_highest(tree, values, ranges) for tree in trees) < needed - SLACK:
-            continue
-        for place in range(last, len(axes)):
-            after = cell[place] + 1
-            if after < len(axes[place].values):
-                costs = axes[place].costs
-                more = cost - costs[after - 1] + costs[after]
-                heapq.heappush(heap, (more, (*cell[:place], after, *cell[place + 1 :]), place))
-    if not heap:
-        return Nearest(None, math.inf, cells)
-    instead = _greedy(base, axes, fixed, trees, needed)
-    if instead is None:
-        return Nearest(None, cost, cells)
-    found = _changes(axes, instead)
-    margin = plan.margin({**row, **{lever.name: value for lever, value in found}})
-    return Nearest(found if margin >= needed else None, cost, cells)
+class _Search:
+    """One search: the boxes that are left, by what they cost at least."""
+
+    def __init__(self, plan: Plan, row: Row, forest: Forest, needed: float) -> None:
+        self.plan, self.row, self.forest, self.needed = plan, row, forest, needed
+        self.heap: list[tuple[float, int, Box]] = []
+        self.pushed = 0
+
+    def run(self) -> Nearest:
+        forest, cells = self.forest, 0
+        high = tuple(len(axis.values) - 1 for axis in forest.axes)
+        ends = enumerate(high)
+        spent = np.sum([forest.cost(axis, 0, last) for axis, last in ends], axis=0)
+        self._push(0.0, Box((0,) * len(high), high, spent))
+        while self.heap and cells < MOST_CELLS:
+            least, _, box = heapq.heappop(self.heap)
+            cells += 1
+            corner = box.corner(forest.axes)
+            enough = forest.margin(corner) >= self.needed - SLACK and self._approved(corner)
+            if enough and forest.price(corner) <= least + SLACK:
+                return Nearest(self._changes(corner), forest.price(corner), cells)
+            if enough:
+                # Nothing of this box is nearer than its corner: it waits for its turn at its price.
+                low = high = corner
+                self._put_back(forest.price(corner), Box(low, high, box.spent))
+                continue
+            for half in self._halves(box, corner, least):
+                self._push(least, half)
+        if not self.heap:
+            return Nearest(None, math.inf, cells)
+        return self._unproven(self.heap[0][0], cells)
+
+    def _halves(self, box: Box, corner: Cell, least: float) -> Iterator[Box]:
+        """Yield a box cut in two where the best leaves within `least` ask to leave its corner."""
+        forest, at = self.forest, np.array(corner)[:, None]
+        here, within = forest.holds(corner), box.spent <= least + SLACK
+        gains = forest.best(within) - forest.best(here)
+        sizes = np.diff(np.append(forest.starts, len(forest.leaves)))
+        wanted = within & (forest.leaves == np.repeat(forest.best(within), sizes))
+        gain = np.where(wanted, np.repeat(gains, sizes), 0.0)
+        above = np.maximum(forest.low, np.array(box.low)[:, None])
+        below = np.minimum(forest.high, np.array(box.high)[:, None])
+        asked = np.stack([(above > at) @ gain, (below < at) @ gain])
+        if asked.max() > 0.0:
+            side, axis = divmod(int(asked.argmax()), asked.shape[1])
+            ends = (above, below)[side][axis]
+            far = (ends < corner[axis]) if side else (ends > corner[axis])
+            weights = np.bincount(ends[far], gain[far])
+            yield from box.cut(forest, axis, int(weights.argmax()), up=not side)
+            return
+        for axis, (low, high) in enumerate(zip(box.low, box.high, strict=True)):
+            if low < high:
+                up = corner[axis] < high
+                yield from box.cut(forest, axis, corner[axis] + (1 if up else -1), up=up)
+                return
+
+    def _push(self, least: float, box: Box) -> None:
+        """Keep a box for later with the least it can cost, unless nothing of it is high enough."""
+        costs = np.unique(box.spent[np.isfinite(box.spent) & (box.spent > least)])
+        budgets = np.append(least, costs)
+        if self._enough(box, budgets[-1:])[0]:
+            while len(budgets) > 1:
+                step = -(-len(budgets) // BUDGETS)
+                last = budgets[step - 1 :: step]
+                found = self._enough(box, last)
+                first = int(found.argmax()) if found.any() else len(last)
+                budgets = budgets[first * step : (first + 1) * step]
+            self._put_back(float(budgets[0]), box)
+
+    def _enough(self, box: Box, budgets: Doubles) -> NDArray[np.bool_]:
+        return np.asarray(self.forest.highest(box.spent, budgets) >= self.needed - SLACK)
+
+    def _put_back(self, least: float, box: Box) -> None:
+        self.pushed += 1
+        heapq.heappush(self.heap, (least, self.pushed, box))
+
+    def _unproven(self, least: float, cells: int) -> Nearest:
+        found = _greedy(self.forest, self.needed)
+        if found is None or not self._approved(found):
+            return Nearest(None, least, cells)
+        return Nearest(self._changes(found), least, cells)
+
+    def _approved(self, cell: Cell) -> bool:
+        """Say whether the plan itself, in its own order, gives enough."""
+        changed = {lever.name: value for lever, value in self._changes(cell)}
+        return self.plan.margin({**self.row, **changed}) >= self.needed
+
+    def _changes(self, cell: Cell) -> tuple[tuple[Lever, Value], ...]:
+        pairs = zip(self.forest.axes, cell, strict=True)
+        return tuple((axis.lever, axis.values[at]) for axis, at in pairs if at != axis.now)
 
 
-def _greedy(
-    base: list[float], axes: Sequence[Axis], fixed: float, trees: Sequence[Walk], needed: float
-) -> tuple[int, ...] | None:
+def _greedy(forest: Forest, needed: float) -> Cell | None:
     """Return a cell that is high enough, not the nearest: what lifts most for its cost goes first.
 
     Then every axis goes back as far as it can.
     """
-
-    def height(cell: tuple[int, ...]) -> float:
-        values = _moved(base, axes, cell)
-        return fixed + sum(_value(tree, values) for tree in trees)
-
-    cell, now = (0,) * len(axes), height((0,) * len(axes))
-    while now < needed:
+    cell = tuple(axis.now for axis in forest.axes)
+    height = forest.margin(cell)
+    while height < needed:
         best, rate = None, 0.0
-        for place, axis in enumerate(axes):
-            for at in range(cell[place] + 1, len(axis.values)):
-                other = (*cell[:place], at, *cell[place + 1 :])
-                gained = min(height(other), needed) - now
-                found = gained / max(axis.costs[at] - axis.costs[cell[place]], SLACK)
-                if found > rate:
-                    best, rate = other, found
+        for place, axis in enumerate(forest.axes):
+            for at in range(len(axis.values)):
+                more = axis.costs[at] - axis.costs[cell[place]]
+                if more > 0.0:
+                    other = _put(cell, place, at)
+                    found = (min(forest.margin(other), needed) - height) / more
+                    best, rate = (other, found) if found > rate else (best, rate)
         if best is None:
             return None
-        cell, now = best, height(best)
-    for place in sorted(range(len(axes)), key=lambda each: -axes[each].costs[cell[each]]):
-        for at in range(cell[place]):
-            other = (*cell[:place], at, *cell[place + 1 :])
-            if height(other) >= needed:
-                cell = other
+        cell, height = best, forest.margin(best)
+    for place in sorted(range(len(cell)), key=lambda each: -forest.axes[each].costs[cell[each]]):
+        axis = forest.axes[place]
+        for at in sorted(range(len(axis.values)), key=axis.costs.__getitem__):
+            if axis.costs[at] >= axis.costs[cell[place]]:
+                break
+            if forest.margin(_put(cell, place, at)) >= needed:
+                cell = _put(cell, place, at)
                 break
     return cell
 
 
-def _changes(axes: Sequence[Axis], cell: Sequence[int]) -> tuple[tuple[Lever, Value], ...]:
-    return tuple(
-        (axis.lever, axis.values[at]) for axis, at in zip(axes, cell, strict=True) if at > 0
-    )
-
-
-def _moved(base: list[float], axes: Sequence[Axis], cell: Sequence[int]) -> list[float]:
-    values = base.copy()
-    for axis, at in zip(axes, cell, strict=True):
-        if at:
-            for place, value in axis.places[at].items():
-                values[place] = value
-    return values
-
-
-def _ranges(axes: Sequence[Axis], cell: Sequence[int], last: int) -> dict[int, Interval]:
-    """Return the intervals of the places that may still move on from a cell."""
-    found: dict[int, Interval] = {}
-    for axis, at in zip(axes[last:], cell[last:], strict=True):
-        for places in axis.places[at:]:
-            for place, value in places.items():
-                low, high = found.get(place, (value, value))
-                found[place] = (min(low, value), max(high, value))
-    return found
-
-
-def _reach(plan: Plan, levers: Sequence[Lever]) -> dict[int, Interval]:
-    found: dict[int, Interval] = {}
-    for lever in levers:
-        values = [lever.now, *(value for value, _ in lever.options or ())]
-        if lever.options is None:
-            values += [lever.low, lever.high]
-        for value in values:
-            for place, at in transformed(plan, lever.name, value).items():
-                low, high = found.get(place, (at, at))
-                found[place] = (min(low, at), max(high, at))
-    return found
-
-
-def _cut(plan: Plan, base: list[float], reach: Mapping[int, Interval]) -> tuple[float, list[Walk]]:
-    """Return the sum of the trees that cannot change, and the others without dead branches."""
-    cut = [_cut_tree(tree, base, reach) for tree in plan.walks]
-    fixed = plan.start + math.fsum(tree for tree in cut if tree.__class__ is not tuple)
-    return fixed, [tree for tree in cut if tree.__class__ is tuple]
-
-
-def _cut_tree(node: Walk, base: list[float], reach: Mapping[int, Interval]) -> Walk:
-    if node.__class__ is not tuple:
-        return node
-    place, threshold, missing_left, left, right = node
-    if place not in reach:
-        value = base[place]
-        to_left = value <= threshold or (missing_left and value != value)  # noqa: PLR0124 - NaN
-        return _cut_tree(left if to_left else right, base, reach)
-    low, high = reach[place]
-    if high <= threshold:
-        return _cut_tree(left, base, reach)
-    if low > threshold:
-        return _cut_tree(right, base, reach)
-    both = (_cut_tree(left, base, reach), _cut_tree(right, base, reach))
-    return both[0] if both[0] == both[1] else (place, threshold, missing_left, *both)
-
-
-def _value(node: Walk, values: list[float]) -> float:
-    while node.__class__ is tuple:
-        node = node[3] if values[node[0]] <= node[1] else node[4]
-    return node  # type: ignore[no-any-return]
-
-
-def _highest(node: Walk, values: list[float], ranges: Mapping[int, Interval]) -> float:
-    """Return the highest leaf that a tree has where the places of `ranges` may vary."""
-    while node.__class__ is tuple:
-        place, threshold, _, left, right = node
-        if place in ranges:
-            low, high = ranges[place]
-            if low <= threshold < high:
-                return max(_highest(left, values, ranges), _highest(right, values, ranges))
-            node = left if high <= threshold else right
-        else:
-            node = left if values[place] <= threshold else right
-    return node  # type: ignore[no-any-return]
-
-
-def _axis(plan: Plan, lever: Lever, trees: Sequence[Walk]) -> Axis:
-    moves = list(lever.options) if lever.options is not None else _steps(plan, lever, trees)
-    moves.sort(key=lambda each: each[1])
-    values = (lever.now, *(value for value, _ in moves))
-    places = tuple(transformed(plan, lever.name, value) for value in values)
-    return Axis(lever, values, (0.0, *(cost for _, cost in moves)), places)
-
-
-def _steps(plan: Plan, lever: Lever, trees: Sequence[Walk]) -> list[tuple[Value, float]]:
-    """Return, for each cell between thresholds, the value of it that is nearest to the present."""
-    ((place, now),) = transformed(plan, lever.name, lever.now).items()
-    limits = sorted({limit for tree in trees for limit in _limits(tree, place)})
-    above = (lever.beyond(limit, up=True) for limit in limits if now <= limit < lever.high)
-    below = (lever.beyond(limit, up=False) for limit in limits if lever.low <= limit < now)
-    found = {lever.typed(value) for value in (*above, *below) if value is not None}
-    return [(value, lever.cost(value)) for value in found]
-
-
-def _limits(node: Walk, place: int) -> Iterator[float]:
-    if node.__class__ is tuple:
-        if node[0] == place:
-            yield node[1]
-        yield from _limits(node[3], place)
-        yield from _limits(node[4], place)
+def _put(cell: Cell, place: int, at: int) -> Cell:
+    return (*cell[:place], at, *cell[place + 1 :])

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from pipelines.account import nearest_linear, nearest_trees
@@ -20,6 +21,7 @@ from pipelines.account.counterfactual import (
     counterfactuals,
     nearest_changes,
 )
+from pipelines.account.forest import Forest, axis_of, thresholds
 from pipelines.account.levers import Lever, levers, spread
 from pipelines.account.then import Then, said
 from pipelines.contract import Contract
@@ -130,8 +132,7 @@ def test_trees_nearest_is_what_trying_everything_finds(models: Any) -> None:
         found = nearest_trees.nearest(plan, row, left, asked.model.approve_from)
         axes = []
         for lever in left:
-            trees = plan.walks
-            axis = nearest_trees._axis(plan, lever, trees)
+            axis = axis_of(plan, lever, thresholds(plan.walks))
             axes.append([(lever, value) for value in axis.values])
         costs = [
             sum(lever.cost(value) for lever, value in cell if value != lever.now)
@@ -219,9 +220,10 @@ def test_what_cannot_be_changed_is_said(models: Any, kind: MarginKind) -> None:
 def test_a_search_that_stops_says_what_it_proved(
     models: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A capped search names the cost below which nothing is left to find."""
+    """A capped search, here with a bound that bounds nothing, names the cost it has proven."""
     contract = actionable(**ACTIONABLE)
     monkeypatch.setattr(nearest_trees, "MOST_CELLS", 3)
+    monkeypatch.setattr(Forest, "highest", lambda _, __, budgets: np.full(len(budgets), np.inf))
     told = [nearest_changes(asked, "id") for asked in declined(models, "trees", contract)]
     stopped: list[Counterfactuals] = [each for each in told if "stopped" in each.bound]
     assert stopped
