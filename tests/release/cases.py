@@ -115,6 +115,9 @@ checks:
     {{gates: true, not_enough_data: block, because: test,
      thresholds: {{monotone: gate, max_protected_change: 0.0, max_noise_flips: 0.05,
                   max_single_flips: 1.0}}}}
+  robustness:
+    {{gates: true, not_enough_data: watch, because: test,
+     thresholds: {{evasion_budget: 0.5, max_evasion_share: 0.3, min_people: 30}}}}
   bias:
     {{gates: true, not_enough_data: block, because: test,
      thresholds: {{definition: selection_rate, attributes: [colour], intersections: show,

@@ -22,7 +22,7 @@ from pipelines.release.checks._case import Case, Finding, Line, Table
 from pipelines.release.checks._probe import Floats, Probe, is_quantity
 from pipelines.release.policy import Thresholds as Base
 
-ALONE = 25  # people who are asked one by one
+ALONE = 10  # people who are asked one by one
 DRAWS = 10  # of everybody's errors of measurement
 ERROR = 0.01  # of a number's standard deviation; a count is off by one at most
 ROUNDING = 1e-9  # log-odds
@@ -147,7 +147,9 @@ def _unmoved(case: Case, probe: Probe) -> Iterator[Line]:
     for name in set(people.columns) - set(case.candidate.features):
         strange[name] = people[name].to_numpy()[others]
     few = range(min(ALONE, len(people)))
-    reversed_rows = [dict(reversed(list(row.items()))) for row in rows(people.head(ALONE), plan.inputs)]
+    reversed_rows = [
+        dict(reversed(list(row.items()))) for row in rows(people.head(ALONE), plan.inputs)
+    ]
     asked = {
         "the order of columns": case.margins(people[people.columns[::-1]]) != expected,
         "the order of rows": case.margins(people.iloc[others]) != expected[others],
