@@ -118,6 +118,9 @@ checks:
   robustness:
     {{gates: true, not_enough_data: watch, because: test,
      thresholds: {{evasion_budget: 0.5, max_evasion_share: 0.3, min_people: 30}}}}
+  privacy:
+    {{gates: true, not_enough_data: block, because: test,
+     thresholds: {{max_advantage: 0.15, max_roc_auc: 0.6}}}}
   bias:
     {{gates: true, not_enough_data: block, because: test,
      thresholds: {{definition: selection_rate, attributes: [colour], intersections: show,
