@@ -108,11 +108,12 @@ STEPS: tuple[Step, ...] = (
         module="pipelines.model.train",
         summary="fit the candidate in its own locked environment",
         reads=("split", "snapshot_contract", "model_lock"),
-        writes=("candidate",),
+        writes=("candidate", "training_energy"),
         params=("candidate", "candidates", *DECIDE[:2]),
         code=(
             "pipelines/data/groups.py",
             "pipelines/model/contributions.py",
+            "pipelines/model/energy.py",
             "pipelines/model/environment.py",
             "pipelines/model/estimators.py",
             "pipelines/model/group_metrics.py",

@@ -95,6 +95,10 @@ class Layout:
     def candidate(self) -> Path:
         return self.root / "models" / "candidate"
 
+    @property
+    def training_energy(self) -> Path:
+        return self.root / "reports" / "train" / "energy.json"
+
     # champion: the model in force when the run judged, pinned beside what it is compared with
     @property
     def champion(self) -> Path:

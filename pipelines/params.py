@@ -149,6 +149,12 @@ class LetterParams(Section, frozen=True):
     translations: dict[str, dict[str, str]] = {}
 
 
+class EnergyParams(Section, frozen=True):
+    """`watts` of one busy core: what energy is estimated by where the machine does not tell it."""
+
+    watts: float = 15.0
+
+
 class AuditParams(Section, frozen=True):
     """How much an auditor without access to the model may learn of it in a blind audit.
 
@@ -273,6 +279,7 @@ class Params(Section, frozen=True):
     audit: AuditParams = AuditParams()
     watch: WatchParams = WatchParams()
     documentation: Documentation = Documentation()
+    energy: EnergyParams = EnergyParams()
 
     @property
     def recipe(self) -> Recipe:
@@ -338,6 +345,7 @@ COUNTS = (
 LEAST_REFERENCE = (
     10  # what is kept of a reference are counts and means: never those of a few people
 )
+MAX_WATTS = 1000.0  # more than any core draws
 MAX_BAND = 1000.0  # log-odds: wider than any band that leaves something to decide
 
 
@@ -350,6 +358,7 @@ def read(path: Path) -> Params:
         _in_range(name, _get(params, name), 1, float("inf"))
     _in_range("decide.reference.size", params.decide.reference.size, LEAST_REFERENCE, float("inf"))
     _in_range("decide.refer_band", params.decide.refer_band, 0.0, MAX_BAND)
+    _in_range("energy.watts", params.energy.watts, 0.0, MAX_WATTS)
     for name, recipe in params.candidates.items():
         _in_range(f"candidates.{name}.approval_rate", recipe.approval_rate, 0.0, 1.0)
     _ = params.recipe

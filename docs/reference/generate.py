@@ -27,7 +27,7 @@ from pipelines.account import (
 from pipelines.cli.main import COMMANDS, clew
 from pipelines.decisions import record, surroundings
 from pipelines.decisions import records as decided
-from pipelines.release import policy
+from pipelines.release import policy, scenarios
 from pipelines.watch import findings
 
 TRIED = {True: "yes", False: "no"}
@@ -43,6 +43,7 @@ PARAMS = (
     params.DecideParams,
     params.ReferenceParams,
     params.LetterParams,
+    params.EnergyParams,
     params.AuditParams,
     params.WatchParams,
     params.Bound,
@@ -108,7 +109,7 @@ def _parameter(parameter: click.Parameter, context: click.Context) -> str:
 
 
 def files() -> str:
-    """Return the page of the files people write: params.yaml, contract.yaml, policy packs."""
+    """Return the page of the files people write: params, contract, policy packs, scenarios."""
     lines = [
         NOTE,
         "# Files people write\n",
@@ -120,6 +121,8 @@ def files() -> str:
     lines += [_struct(kind) for kind in (contract.Column, contract.Protected, contract.Band)]
     lines.append("## `policies/*.yaml`\n")
     lines += [_struct(kind) for kind in _structs(policy)]
+    lines.append("## `policies/scenarios/*.yaml`\n")
+    lines += [_struct(kind) for kind in _structs(scenarios)]
     return "\n".join(lines)
 
 

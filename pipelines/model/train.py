@@ -22,6 +22,7 @@ from pipelines.contract import Contract
 from pipelines.data.groups import groups
 from pipelines.layout import Model
 from pipelines.model import (
+    energy,
     environment,
     estimators,
     mitigation,
@@ -135,10 +136,12 @@ def run(context: Context) -> Candidate:
     """Train the candidate that params.yaml names.
 
     Writes model, record, environment, report, and the reference that reasons compare with (none
-    for a model without a plan: such a model has no reasons, and its gate check says so).
+    for a model without a plan: such a model has no reasons, and its gate check says so). What it
+    cost stands apart from them, for it differs each time.
     """
     layout = context.layout
     settings = parameters.read(layout.params)
+    meter = energy.Meter(settings.energy.watts)
     contract = read_json(layout.snapshot_contract, Contract)
     split = read_json(layout.split_record, Split)
     frame = parts.read(layout, split, "train")
@@ -171,4 +174,5 @@ def run(context: Context) -> Candidate:
         reference_sha256=sha256_file(files.reference) if compared else None,
     )
     candidate.write(files.record)
+    meter.read().write(layout.training_energy)
     return candidate
