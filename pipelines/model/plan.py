@@ -75,9 +75,28 @@ class Plan:
     weights: tuple[float, ...] = ()
     trees: tuple[tuple[Node, ...], ...] = ()
     walks: tuple[Walk, ...] = field(init=False, repr=False, compare=False, default=())
+    _products: tuple[tuple[str, float, float, float, float], ...] = field(
+        init=False, repr=False, compare=False, default=()
+    )
+    _gains: tuple[tuple[str, bool, Mapping[Value, float]], ...] = field(
+        init=False, repr=False, compare=False, default=()
+    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "walks", tuple(_walk(tree, tree[0]) for tree in self.trees))
+        if self.trees:
+            return
+        weights = self.weights
+        products = [
+            (each.name, each.fill, each.mean, each.scale, weight)
+            for each, weight in zip(self.numbers, weights, strict=False)
+        ]
+        gains = [
+            (each.name, each.text, {value: weights[at] for value, at in each.places.items()})
+            for each in self.categories
+        ]
+        object.__setattr__(self, "_products", tuple(products))
+        object.__setattr__(self, "_gains", tuple(gains))
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -135,18 +154,16 @@ class Plan:
 
     def _linear(self, row: Row) -> float:
         total = 0.0
-        weights = self.weights
-        for each, weight in zip(self.numbers, weights, strict=False):
-            value = row[each.name]
-            if value is None:
-                value = each.fill
-            elif type(value) is not float:
-                value = number(value)
-            total += (value - each.mean) / each.scale * weight
-        for category in self.categories:
-            at = category.places.get(_key(category, row[category.name]))
-            if at is not None:
-                total += weights[at]
+        for name, fill, mean, scale, weight in self._products:
+            value = row[name]
+            if value.__class__ is not float:
+                value = fill if value is None else number(value)
+            total += (value - mean) / scale * weight
+        for name, text, gains in self._gains:
+            value = row[name]
+            gain = gains.get(value if text or value is None else number(value))
+            if gain is not None:
+                total += gain
         return total + self.start
 
     def _of_trees(self, values: list[float]) -> float:
@@ -171,6 +188,8 @@ def _walk(tree: tuple[Node, ...], node: Node) -> Walk:
 
 def number(value: Value) -> float:
     """Return a typed value as the model reads it: dates as days since 1970-01-01, None as NaN."""
+    if value.__class__ is int:
+        return float(value)
     if value is None:
         return NAN
     if isinstance(value, dt.datetime):

@@ -24,16 +24,15 @@ def compile_plan(model: Pipeline) -> Plan:
     if kind is None or list(model.named_steps) != [COLUMNS, ESTIMATOR]:
         raise no_plan(type(fitted).__name__)
     numbers, categories = _columns(model.named_steps[COLUMNS], filled=kind == "linear")
+    width = len(numbers) + sum(each.width for each in categories)
+    if width != fitted.n_features_in_:
+        raise no_plan("another number of transformed columns")
     if kind == "linear":
         start, weights = float(fitted.intercept_[0]), tuple(map(float, fitted.coef_[0]))
         if not all(map(math.isfinite, (start, *weights))):
             raise no_plan("a weight that is not finite")
-        plan = Plan(numbers, categories, start, weights=weights)
-    else:
-        plan = Plan(numbers, categories, _baseline(fitted), trees=_trees(fitted))
-    if plan.width != fitted.n_features_in_:
-        raise no_plan("another number of transformed columns")
-    return plan
+        return Plan(numbers, categories, start, weights=weights)
+    return Plan(numbers, categories, _baseline(fitted), trees=_trees(fitted))
 
 
 def no_plan(what: str) -> BadRequest:
