@@ -1,11 +1,14 @@
 """Measure the watch beside Evidently, exact passes and the bare read: drift, bias, size, workers.
 
-    python -m benchmarks.watch [--large 10000000] [--peers PYTHON] [--skip-evidently]
+    python -m benchmarks.watch [--large 3000000 10000000] [--peers PYTHON] [--skip-evidently]
 
 Reference and window have 12 numeric and 8 text columns (2 to 500 values, the more frequent the
 more), three of them protected, 2 % of one column missing; zstd Parquet in row groups of 131,072.
 Each figure is a process of its own: CPU seconds (user and system) of the work without imports, and
 the process' peak memory. `--peers` names a Python that has Polars and NannyML, which Clew has not.
+`--large` are sizes of the window alone; from the last of them on, the same file is read three and
+ten times over, as that many partitions. Then a window of 64 files is counted by one and by two
+processes, and merged.
 """
 
 from __future__ import annotations
@@ -31,6 +34,9 @@ WATCHED = (
     "evidently",
 )
 PEERS = ("polars", "nannyml")
+LARGE = ("read", "window", "window_bias")
+REPEATED = (3, 10)
+PARTITIONS = 64
 # One thread in numerical libraries, and no peer tells anybody that it was used.
 QUIET = {"OMP_NUM_THREADS": "1", "DO_NOT_TRACK": "1", "NML_DISABLE_USAGE_LOGGING": "1", "PATH": ""}
 
@@ -88,7 +94,9 @@ def shown(work: str, rows: int, found: dict[str, float]) -> None:
     """Print one line of the table."""
     error = found.get("error", "")
     print(
-        f"| {work} | {rows:,} | {found['cpu']:.2f} | {found['peak_mb']:.0f} | {error}", flush=True
+        f"| {work} | {rows:,} | {found['cpu']:.2f} | {found.get('wall', 0.0):.2f} "
+        f"| {found['peak_mb']:.0f} | {error}",
+        flush=True,
     )
 
 
@@ -104,26 +112,59 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         place = asked.folder or Path(folder)
-        print("| work | rows | CPU s | peak MB |\n|---|---|---|---|")
-        for rows in (asked.rows, *asked.large):
-            sides = [place / f"{side}-{rows}.parquet" for side in ("reference", "window")]
-            for seed, path in enumerate(sides, 1):
-                if not path.exists():
-                    write(path, rows, seed)
-            files = [str(path) for path in sides]
-            works = [w for w in WATCHED if not (asked.skip_evidently and w == "evidently")]
-            if rows != asked.rows:
-                works = ["read", "window", "window_bias", "partitions", "exact"]
-            for work in works:
-                runs = [measured(sys.executable, work, *files) for _ in range(_times(work, asked))]
-                shown(work, rows, sorted(runs, key=lambda run: run["cpu"])[len(runs) // 2])
-            for work in PEERS if asked.peers and rows == asked.rows else ():
-                runs = [measured(asked.peers, work, *files) for _ in range(_times(work, asked))]
-                shown(work, rows, sorted(runs, key=lambda run: run["cpu"])[len(runs) // 2])
+        print("| work | rows | CPU s | wall s | peak MB |\n|---|---|---|---|---|")
+        reference = written(place / f"reference-{asked.rows}.parquet", asked.rows, 1)
+        window = written(place / f"window-{asked.rows}.parquet", asked.rows, 2)
+        for work in WATCHED:
+            if not (asked.skip_evidently and work == "evidently"):
+                median(asked, sys.executable, work, asked.rows, reference, window)
+        for work in PEERS if asked.peers else ():
+            median(asked, asked.peers, work, asked.rows, reference, window)
+        for rows in asked.large:
+            larger = written(place / f"window-{rows}.parquet", rows, 2)
+            for work in LARGE:
+                median(asked, sys.executable, work, rows, reference, larger)
+        for times in REPEATED if asked.large else ():
+            for work in LARGE:
+                rows = asked.large[-1] * times
+                median(asked, sys.executable, work, rows, reference, larger, str(times))
+        if asked.large:
+            partitions(asked, place, reference)
 
 
-def _times(work: str, asked: argparse.Namespace) -> int:
-    return 1 if work == "evidently" else int(asked.times)
+def written(path: Path, rows: int, seed: int) -> Path:
+    """Return a file of made-up rows, made where it is not there."""
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        write(path, rows, seed)
+    return path
+
+
+def median(
+    asked: argparse.Namespace, python: str, work: str, rows: int, *words: str | Path
+) -> None:
+    """Do a piece of work so often, and print the run of median CPU."""
+    times = 1 if work == "evidently" or rows > asked.rows * 10 else int(asked.times)
+    runs = [measured(python, work, *map(str, words)) for _ in range(times)]
+    shown(work, rows, sorted(runs, key=lambda run: run["cpu"])[len(runs) // 2])
+
+
+def partitions(asked: argparse.Namespace, place: Path, reference: Path) -> None:
+    """Count a window of many files by one and by two processes."""
+    rows = asked.large[-1] // PARTITIONS
+    for number in range(PARTITIONS):
+        written(place / "parts" / f"{number}.parquet", rows, 100 + number)
+    for workers in (1, 2):
+        median(
+            asked,
+            sys.executable,
+            "partitions",
+            rows * PARTITIONS,
+            reference,
+            place / "parts",
+            str(workers),
+        )
+    median(asked, sys.executable, "merge", rows * PARTITIONS, reference, place / "parts")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,11 @@ if TYPE_CHECKING:
 
 NUMBERS, TEXTS = [f"n{place}" for place in range(12)], [f"k{place}" for place in range(8)]
 PROTECTED = TEXTS[:3]
-PARTITIONS = 64
-Work = Callable[[Path, Path], float | None]
+Work = Callable[..., float | None]
+
+
+WHO = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+NEED_BASELINE = {"window", "window_bias", "partitions", "merge"}
 
 
 def sure(condition: object) -> None:
@@ -44,12 +48,13 @@ def contract(*, protected: bool) -> Contract:
     return Contract(name="made up", version="1", columns=(*numbers, *texts))
 
 
-def read(_: Path, window: Path) -> None:
+def read(_: Path, window: Path, times: int = 1) -> None:
     """Read the columns, and nothing else."""
     from pipelines.release import baseline
 
-    for _batch in baseline.batches(window, baseline.watched(contract(protected=False))):
-        pass
+    for _time in range(times):
+        for _batch in baseline.batches(window, baseline.watched(contract(protected=False))):
+            pass
 
 
 def made_baseline(reference: Path, *, protected: bool) -> Baseline:
@@ -95,6 +100,7 @@ def judged(profile: WindowProfile, made: Baseline, *, protected: bool) -> None:
     from pipelines.params import WatchParams
     from pipelines.release.checks.bias import Thresholds
     from pipelines.watch import bias, drift
+    from pipelines.watch.tables import tables
 
     limits = WatchParams()
     found = drift.of_columns(profile.columns, made.columns, made.axes, limits)
@@ -110,7 +116,7 @@ def judged(profile: WindowProfile, made: Baseline, *, protected: bool) -> None:
             min_group_size=30,
         )
         judge = bias.Judge(pack, limits, tuple(PROTECTED), np.random.default_rng(1))
-        rows = [one for each in bias.tables(profile.cube, 3) for one in judge.compared(each)]
+        rows = [one for each in tables(profile.cube, 3) for one in judge.compared(each)]
         sure(len(rows) > 10)  # noqa: PLR2004
         sure(bias.ll144_summary(profile))
 
@@ -126,10 +132,18 @@ def stored(reference: Path, *, protected: bool) -> Baseline:
     return read_json(path, Baseline)
 
 
-def watch(reference: Path, window: Path, *, protected: bool = False) -> None:
-    """Watch as it is done: the baseline is stored, the window is read and judged."""
+def watch(reference: Path, window: Path, times: int = 1, *, protected: bool = False) -> None:
+    """Watch as it is done: the baseline is stored, the window is read and judged.
+
+    With more `times` than one the file is counted as so many partitions, which are merged.
+    """
+    from pipelines.watch.profile import merge
+
     made = stored(reference, protected=protected)
-    judged(profiled(window, made, protected=protected), made, protected=protected)
+    found = profiled(window, made, protected=protected)
+    for _time in range(1, times):
+        found = merge(found, profiled(window, made, protected=protected))
+    judged(found, made, protected=protected)
 
 
 def both(reference: Path, window: Path, *, protected: bool = False) -> None:
@@ -138,16 +152,35 @@ def both(reference: Path, window: Path, *, protected: bool = False) -> None:
     judged(profiled(window, made, protected=protected), made, protected=protected)
 
 
-def partitions(reference: Path, window: Path) -> float:
-    """Merge the profiles of 64 partitions; return the share of the CPU that merging took."""
-    from functools import reduce
-
-    from pipelines.watch import profile
-
+def counted(reference: Path, path: Path) -> bytes:
+    """Count one partition, as its task does, and return the bytes it would write."""
     made = stored(reference, protected=True)
-    found = profiled(window, made, protected=True)
+    return profiled(path, made, protected=True).canonical()
+
+
+def partitions(reference: Path, folder: Path, workers: int = 1) -> None:
+    """Count every file of a folder by so many processes, and merge what they wrote."""
+    from concurrent.futures import ProcessPoolExecutor
+
+    with ProcessPoolExecutor(workers) as pool:
+        merged(list(pool.map(partial(counted, reference), sorted(folder.iterdir()))))
+
+
+def merged(written: Sequence[bytes]) -> None:
+    """Read and add profiles."""
+    import msgspec
+
+    from pipelines.watch.profile import WindowProfile, merge
+
+    reduce(merge, (msgspec.json.decode(each, type=WindowProfile) for each in written))
+
+
+def merge(reference: Path, folder: Path) -> float:
+    """Return the CPU seconds that merging alone takes, of 64 profiles."""
+    files = sorted(folder.iterdir())
+    written = [counted(reference, files[0])] * len(files)
     start = time.process_time()
-    reduce(profile.merge, [found] * PARTITIONS)
+    merged(written)
     return time.process_time() - start
 
 
@@ -240,9 +273,10 @@ WORKS: dict[str, Work] = {
     "read": read,
     "window": watch,
     "drift": both,
-    "window_bias": lambda one, two: watch(one, two, protected=True),
-    "drift_bias": lambda one, two: both(one, two, protected=True),
+    "window_bias": partial(watch, protected=True),
+    "drift_bias": partial(both, protected=True),
     "partitions": partitions,
+    "merge": merge,
     "exact": exact,
     "evidently": evidently,
     "polars": polars,
@@ -264,16 +298,22 @@ def imported(work: str) -> None:
 
 
 def main() -> None:
-    """Do one piece of work and print what it took."""
+    """Do one piece of work and print what it took, its processes' included."""
     work, reference, window = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
     imported(work)
-    if work.startswith("window") or work == "partitions":
+    if work in NEED_BASELINE:
         stored(reference, protected=work != "window")
-    start = time.process_time()
-    answer = WORKS[work](reference, window)
-    used = answer if work == "partitions" else time.process_time() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
-    print(json.dumps({"cpu": used, "peak_mb": peak}))
+    before, start = _used(), time.monotonic()
+    answer = WORKS[work](reference, window, *map(int, sys.argv[4:]))
+    done = {"cpu": _used() - before, "wall": time.monotonic() - start}
+    found = {"cpu": answer, "wall": answer} if answer else done
+    peak = max(resource.getrusage(who).ru_maxrss for who in WHO) / 1024.0
+    print(json.dumps(found | {"peak_mb": peak}))
+
+
+def _used() -> float:
+    used = [resource.getrusage(who) for who in WHO]
+    return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 if __name__ == "__main__":

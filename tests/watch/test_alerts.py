@@ -25,10 +25,16 @@ SECRET = "hush-hush"  # noqa: S105 - what must not be seen
 
 
 class Inbox:
-    """What a webhook was sent, and the status it answers with."""
+    """What a webhook took, and the status it answers with.
+
+    From `answered` messages on it takes none: it says with `full` that one came, and answers nobody
+    until `gone`.
+    """
 
     def __init__(self) -> None:
         self.status = 200
+        self.answered: int | None = None
+        self.full, self.gone = threading.Event(), threading.Event()
         self.messages: list[dict[str, Any]] = []
         self.url = ""
 
@@ -41,6 +47,10 @@ def webhook() -> Iterator[Inbox]:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
+            if len(inbox.messages) == inbox.answered:
+                inbox.full.set()
+                inbox.gone.wait(60)
+                return
             inbox.messages.append(json.loads(body))
             self.send_response(inbox.status)
             self.end_headers()
