@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipelines.records import Check, ModelVersion
+from pipelines.release.modification import Modification
 from pipelines.release.policy import Policy
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|~:])")
@@ -32,10 +33,12 @@ def question(
     checks: Sequence[Check],
     champion: ModelVersion | None,
     server: str,
+    change: Modification | None = None,
 ) -> Question:
     """Return the question whether `version` may take the place of `champion`.
 
-    `server` is MLflow's address; anything but one of HTTP gives no links.
+    `server` is MLflow's address; anything but one of HTTP gives no links. `change` is how the
+    version compares with what the pack foresaw.
     """
     place = f"version {champion.version}" if champion else "no champion yet"
     facts = (
@@ -46,6 +49,7 @@ def question(
         ("Run", version.run_id),
         ("Commit", version.commit),
         ("Verdict", version.verdict_id),
+        ("Foreseen change", change.word if change else "not compared"),
     )
     lines = [
         *table(("What", "Which"), facts),
@@ -54,12 +58,26 @@ def question(
             ("Check", "Outcome", "Role", "Observed", "Expected"), [_row(c, policy) for c in checks]
         ),
         "",
+        *_outside(change),
         *links(version, server),
         "The answer, its reason and your name are kept with the version.",
     ]
     return Question(
         subject=f"Promote {version.model_name} version {version.version}?", body="\n".join(lines)
     )
+
+
+def _outside(change: Modification | None) -> list[str]:
+    """Return what left the envelope, if anything did."""
+    if change is None or not change.outside:
+        return []
+    rows = [(each.name, each.former, each.now, each.allowed) for each in change.outside]
+    return [
+        "**Beyond what the policy pack foresaw:**",
+        "",
+        *table(("What", "Champion", "This version", "Foreseen"), rows),
+        "",
+    ]
 
 
 def links(version: ModelVersion, server: str) -> list[str]:

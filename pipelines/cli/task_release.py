@@ -26,7 +26,7 @@ def plan(version: str) -> None:
 
     Refuses, before anybody is asked, what would be refused afterwards anyway.
     """
-    from pipelines.release import champion
+    from pipelines.release import champion, modification
     from pipelines.release import promote as promotion
     from pipelines.release.version_files import fetched
 
@@ -41,15 +41,17 @@ def plan(version: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         files = fetched(registry, found, Path(folder) / "version")
         verdict, policy = read_json(files.verdict, Verdict), promotion.read_policy(files)
+        outside = modification.asks_a_person(files, verdict, policy)
+        change = modification.of(files)
     server = wiring.tracking_uri(place.state)
     champion_id = champion.record(registry.model_name, now).id
     if refused := promotion.why_not(verdict, found, champion_id, None):
         raise refused
-    asked = question(found, policy, checks_of(place, found, verdict), now, server)
+    asked = question(found, policy, checks_of(place, found, verdict), now, server, change)
     tell(
         version=version,
         verdict=verdict.id,
-        approval_required=policy.approval_required,
+        approval_required=policy.approval_required or bool(outside),
         subject=asked.subject,
         body=asked.body,
     )

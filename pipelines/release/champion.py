@@ -116,5 +116,8 @@ def run(context: Context) -> Champion:
 
 def _pin(source: VersionFiles, target: VersionFiles) -> None:
     target.folder.mkdir(parents=True)
-    for name in ("record", "model", "environment", "training", "profile"):
+    for name in ("record", "model", "environment", "training", "profile", "contract"):
         shutil.copyfile(getattr(source, name), getattr(target, name))
+    for name in ("metrics", "declared"):  # versions from before they were kept have none
+        if getattr(source, name).is_file():
+            shutil.copyfile(getattr(source, name), getattr(target, name))

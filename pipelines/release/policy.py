@@ -105,6 +105,39 @@ class Letters(Part, frozen=True):
     because: str
 
 
+class Envelope(Part, frozen=True):
+    """Which changes of a retrain are foreseen, declared before it; a person is asked of any other.
+
+    Beside the champion: `estimator` the same family, `inputs` the same or fewer, the data of the
+    same `contract`. `hyperparameters` are ranges by name, `approval_rate` may be one; what has no
+    range stays as it was, mitigation too. ROC AUC falls by at most `max_loss`, the lowest
+    selection-rate ratio is at least `min_ratio`, and operating point and refer band move by at most
+    `max_threshold_shift` log-odds.
+    """
+
+    estimator: Literal["same", "any"]
+    inputs: Literal["same", "fewer", "any"]
+    contract: Literal["same", "any"]
+    hyperparameters: dict[str, tuple[float, float]]
+    max_loss: float
+    min_ratio: float
+    max_threshold_shift: float
+    because: str
+
+
+class Risk(Part, frozen=True):
+    """A row of the risk register: what may go wrong, and which checks and findings guard it.
+
+    `checks` are names of the pack's checks, `watch` of the watch's. `because` names the right or
+    rule that is at stake.
+    """
+
+    risk: str
+    checks: tuple[str, ...]
+    watch: tuple[str, ...]
+    because: str
+
+
 class Policy(Part, frozen=True, omit_defaults=True):
     """One pack. A high tier means that a named person approves every promotion.
 
@@ -124,6 +157,8 @@ class Policy(Part, frozen=True, omit_defaults=True):
     incident: Reporting | None = None
     letter: Letters | None = None
     training_data: TrainingData | None = None
+    envelope: Envelope | None = None
+    risks: tuple[Risk, ...] = ()
 
     @property
     def sha256(self) -> str:

@@ -11,7 +11,7 @@ from pipelines.errors import BadRequest, GateRefused, NotThere
 from pipelines.params import read as read_params
 from pipelines.ports import Context, Registry
 from pipelines.records import Approval, ModelVersion, Promotion, Verdict
-from pipelines.release import champion, history
+from pipelines.release import champion, history, modification
 from pipelines.release.approve import named, reasoned
 from pipelines.release.policy import Policy
 from pipelines.release.version_files import VersionFiles, fetched
@@ -61,7 +61,7 @@ def why_not(
         )
     if approval_problem:
         return GateRefused(
-            "a model of high risk needs a person's approval of this very verdict",
+            "this version needs a person's approval of its very verdict",
             where=where,
             observed=approval_problem,
             expected="an approval by a named person, not used before",
@@ -75,11 +75,15 @@ def approval_problem(
     version: ModelVersion,
     approval: Approval | None,
     trail: Sequence[Promotion],
+    outside: str = "",
 ) -> str | None:
-    """Say why an approval does not do; None when it does, or when the tier needs none.
+    """Say why an approval does not do; None when it does, or when none is needed.
 
+    One is needed where the tier is high, and where the retrain is `outside` what the pack foresaw.
     An approval serves once: after an undo the version needs a new one.
     """
+    if approval is None and outside:
+        return f"no approval of a retrain beyond what was foreseen: {outside}"
     if approval is None:
         return "no approval" if policy.approval_required else None
     about = (approval.model_name, approval.version, approval.verdict_id)
@@ -178,7 +182,8 @@ def _judge(
     with tempfile.TemporaryDirectory() as folder:
         files = fetched(registry, version, Path(folder) / "version")
         verdict, policy = read_json(files.verdict, Verdict), read_policy(files)
-    problem = approval_problem(policy, version, approval, trail)
+        outside = modification.asks_a_person(files, verdict, policy)
+    problem = approval_problem(policy, version, approval, trail, outside)
     refused = why_not(verdict, version, champion_id, problem)
     if refused:
         raise refused

@@ -14,6 +14,7 @@ from pipelines.params import read as read_params
 from pipelines.ports import Context, RegistryEntry, Run
 from pipelines.records import (
     Candidate,
+    Champion,
     Environment,
     Evaluation,
     ModelVersion,
@@ -21,7 +22,7 @@ from pipelines.records import (
     Split,
     Verdict,
 )
-from pipelines.release import gate, plan_proof, shown
+from pipelines.release import gate, modification, plan_proof, shown
 from pipelines.release import policy as packs
 from pipelines.release.documents import write as documents
 from pipelines.release.version_files import collect
@@ -104,7 +105,10 @@ def entry(
     snapshot = read_json(layout.snapshot_record, Snapshot)
     contract = read_json(layout.snapshot_contract, Contract)
     proof = plan_proof.prove(layout)
-    files = collect(layout, params, packs.read(layout, params.policy), proof, folder / "files")
+    policy = packs.read(layout, params.policy)
+    files = collect(layout, params, policy, proof, folder / "files")
+    asked = read_json(layout.champion_record, Champion)
+    modification.report(files, layout.champion, asked, policy).write(files.modification)
     documents.card(files, params.model_name)
     version = ModelVersion(
         model_name=params.model_name,

@@ -76,6 +76,10 @@ class VersionFiles(Model):
     def declared(self) -> Path:
         return self.folder / "declared.json"
 
+    @property
+    def modification(self) -> Path:
+        return self.folder / "modification.json"
+
     def check(self, name: str) -> Path:
         return self.folder / "checks" / f"{name}.json"
 

@@ -10,6 +10,7 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -37,11 +38,12 @@ from tests.release import cases
 
 def measured(rate: float) -> dict[str, object]:
     """Return a group's measures, as an evaluation writes them."""
-    return {
-        "n": 400,
-        "small": False,
-        "measures": {"selection_rate": {"value": rate, "low": rate - 0.05, "high": rate + 0.05}},
+    ratio = rate / 0.7
+    measures = {
+        "selection_rate": {"value": rate, "low": rate - 0.05, "high": rate + 0.05},
+        "impact_ratio": {"value": ratio, "low": ratio, "high": ratio},
     }
+    return {"n": 400, "small": False, "measures": measures}
 
 
 METRICS = {
@@ -116,13 +118,14 @@ class Bench:
         run = Run("train-1", git(self.layout.root, "rev-parse", "HEAD"), "scheduled__2026")
         return Context(self.layout, State(self.layout.root), lambda _: self.registry, run)
 
-    def candidate(self, recipe: str = "plain") -> Candidate:
+    def candidate(self, recipe: str = "plain", **changes: Any) -> Candidate:
         """Name the candidate anew: another recipe is another candidate, of the same model."""
         model = Model(self.layout.candidate)
         found = msgspec.structs.replace(
             read_json(model.record, Candidate),
             recipe=recipe,
             environment_id=environment(self.layout).id,
+            **changes,
         )
         found.write(model.record)
         files = EvaluationFiles(self.layout.evaluation)
@@ -135,9 +138,9 @@ class Bench:
         evaluation.write(files.record)
         return found
 
-    def judged(self, recipe: str = "plain", outcome: Outcome = "pass") -> Verdict:
+    def judged(self, recipe: str = "plain", outcome: Outcome = "pass", **changes: Any) -> Verdict:
         """Ask for the champion, write the checks' results, and let the gate judge."""
-        found = self.candidate(recipe)
+        found = self.candidate(recipe, **changes)
         asked = champion.run(self.context)
         split = read_json(self.layout.split_record, Split)
         pack = policy.read(self.layout, cases.PACK)
@@ -154,9 +157,9 @@ class Bench:
             ).write(record_path(self.layout, name))
         return gate.run(self.context)
 
-    def registered(self, recipe: str = "plain") -> ModelVersion:
+    def registered(self, recipe: str = "plain", **changes: Any) -> ModelVersion:
         """Judge a candidate well and register it."""
-        self.judged(recipe)
+        self.judged(recipe, **changes)
         found = register.run(self.context)
         assert found is not None
         return found

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pipelines.records import Check, Verdict
 from pipelines.release.check import report_path
-from pipelines.release.documents.fact import Known, Row, Source, Table, listed, told, under
+from pipelines.release.documents.fact import SHORT, Known, Row, Source, Table, listed, told, under
 from pipelines.release.policy import Policy, Rule
 from pipelines.release.version_files import VersionFiles, record_id
 from pipelines.typed import read_json
@@ -26,6 +26,8 @@ def of_verdict(files: VersionFiles) -> Known:
         "policy.sources": _sources(policy, pack),
         "policy.thresholds": _thresholds(policy, pack),
     }
+    if policy.risks:
+        found["risks"] = _risks(policy, verdict, pack)
     if checks := _checks(files, verdict, policy):
         found["checks"] = Table(
             "Checks", ("check", "role", "outcome", "observed", "expected", "because"), checks
@@ -82,6 +84,30 @@ def _checks(files: VersionFiles, verdict: Verdict, policy: Policy) -> tuple[Row,
     return tuple(
         _row(each, policy, verdict.checks[each.name]) for each in checks_of(files, verdict)
     )
+
+
+def _risks(policy: Policy, verdict: Verdict, source: Source) -> Table:
+    """Return the risk register: each risk with its guards and how they last came out."""
+    names = ("risk", "guarded before deployment by", "guarded after it by", "because")
+    rows = (
+        Row((r.risk, _guards(r.checks, verdict), _watched(r.watch), r.because), source)
+        for r in policy.risks
+    )
+    return Table("Risk register", names, tuple(rows))
+
+
+def _guards(checks: tuple[str, ...], verdict: Verdict) -> str:
+    """Name the checks with the outcome and the id of each one's record."""
+    told_of = (
+        f"{name}: {verdict.outcomes.get(name, 'NOT RUN')} "
+        f"({verdict.checks.get(name, 'no record')[:SHORT]})"
+        for name in checks
+    )
+    return listed(told_of) or "no check"
+
+
+def _watched(findings: tuple[str, ...]) -> str:
+    return listed(f"watch {name}" for name in findings) or "no finding of the watch"
 
 
 def checks_of(files: VersionFiles, verdict: Verdict) -> Iterator[Check]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from pipelines.release.documents import markdown, page, template
+from pipelines.release.documents.changed import of_change
 from pipelines.release.documents.data import of_data
 from pipelines.release.documents.declared import of_declared
 from pipelines.release.documents.fact import Known, under
@@ -25,6 +26,7 @@ def known(files: VersionFiles) -> Known:
         **of_data(files),
         **under("metrics", of_evaluation(files.metrics)),
         **of_verdict(files),
+        **of_change(files),
         **of_declared(files),
     }
 

@@ -124,8 +124,6 @@ LACKING = {
     "environment.cpu",
     "environment.system",
     "modification.declared",
-    "modification.lines",
-    "modification.word",
     "policy.incident",
     "policy.retention",
     "risks",
