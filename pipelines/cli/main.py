@@ -38,6 +38,7 @@ COMMANDS = {
     "hold": ("keep", "put a person under a legal hold, lift it, or list the holds"),
     "keys": ("keep", "rotate the ledger's keys"),
     "witness": ("keep", "serve a witness of logs, or have a checkpoint cosigned"),
+    "timestamp": ("timestamp", "have a checkpoint stamped by an authority (RFC 3161), or check it"),
     "export": ("prove", "write all that is recorded about a person"),
     "explain": ("explain", "write the letter about a decision, as text, page or PDF"),
     "contest": ("contest", "record a person's statement against a decision"),

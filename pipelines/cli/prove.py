@@ -84,6 +84,7 @@ def receipt(decision_id: str, out: Path, disclose: bool, person: str) -> None:
     A bundle that discloses the record counts as a look at it, and the look is recorded first.
     """
     from pipelines.decisions.record import Recorder, as_number
+    from pipelines.ledger import stamps
     from pipelines.ledger.bundle import write_bundle
 
     number, state = as_number(decision_id), here().state
@@ -96,6 +97,7 @@ def receipt(decision_id: str, out: Path, disclose: bool, person: str) -> None:
                 voice.note("this record was erased: the bundle shows the tombstone")
         note = cosigned(ledger, ledger.find(number))
         folder = write_bundle(ledger, number, out, disclose=disclose, note=note)
+        stamps.add_to_bundle(ledger, ledger.find(number), stamps.folder(state.ledger), folder)
     check = f"python {folder}/verify.py {folder} --policy {state.ledger_policy}"
     voice.record({"bundle": folder, "check": check}, as_json=False)
 

@@ -34,9 +34,7 @@ class KeyStore(Protocol):
     def drop_spare(self, key_ids: Sequence[bytes]) -> None:
         """Delete those of these keys that no subject has."""
 
-    def link(
-        self, keys: Sequence[tuple[bytes, bytes, str]], *, beside: bool = False
-    ) -> set[bytes]:
+    def link(self, keys: Sequence[tuple[bytes, bytes, str]], *, beside: bool = False) -> set[bytes]:
         """Give each spare key to a ref and bucket that has no key, or `beside` the one it has.
 
         Survives the process; may be lost with power. Returns the key ids that were not given.
