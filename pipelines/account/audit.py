@@ -20,8 +20,9 @@ from typing import Any, Final
 import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from pipelines.account import audit_check
+from pipelines.account import audit_check, audit_reports
 from pipelines.account.afterwards import CONTEST, OVERRIDE, REDECISION
+from pipelines.account.audit_reports import Reports
 from pipelines.account.left_out import Left
 from pipelines.canonical import canonical_json, sha256_bytes, sha256_file
 from pipelines.decisions.record import DECISION
@@ -49,12 +50,23 @@ Check this folder with any Python that has the package cryptography:
 
 YOUR-TRUST-FILE holds the key of the log; the one here, policy, is a copy for comparing: get it on
 another way than this folder. check.py and verify.py say at their top what they check.
+
+records.jsonl   decisions, contests, reviews, redecisions; erased.jsonl what tombstones count
+versions/       each version that decided: facts, environment, lock, verdict, pack, approvals
+reports/        each version's reports: start with reports/VERSION/checks/index.html
+watch/          what the watch found in windows that have part of the period
+log/            the whole log: its entries name no person
+manifest.json   the digest of every file; unreported names versions without reports
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What an audit is about: from when on, before when, which fields are left out, for whom."""
+    """What an audit is about: from when on, before when, which fields are left out, for whom.
+
+    `stamps` is the folder of the log's timestamps, `watched` that of the watch's reports, `reports`
+    gives those of a version's run; they go in as well.
+    """
 
     start: dt.datetime
     end: dt.datetime
@@ -62,6 +74,9 @@ class Asked:
     person: str
     reason: str
     with_model: bool = False
+    stamps: Path | None = None
+    watched: Path | None = None
+    reports: Reports | None = None
 
     @property
     def span(self) -> tuple[int, int]:
@@ -72,11 +87,13 @@ class Asked:
 
 @dataclass(slots=True)
 class Written:
-    """What a bundle holds."""
+    """What a bundle holds; `unreported` are versions whose run left no reports here."""
 
     records: int = 0
     erased: int = 0
     versions: tuple[str, ...] = ()
+    unreported: tuple[str, ...] = ()
+    windows: int = 0
     entry: str = ""
 
 
@@ -89,11 +106,16 @@ def run(
     """
     _fresh(asked, folder)
     written = _records(ledger, asked, folder)
-    packs = _versions(registry, asked, folder, written.versions)
+    packs = _versions(registry, asked, folder, written)
     for name in packs:
         source = pack_path(layout, name)
         if source.is_file():
             shutil.copyfile(source, folder / f"policy-{name}.yaml")
+    if asked.watched is not None:
+        ends = (asked.start, asked.end)
+        written.windows = audit_reports.of_windows(asked.watched, *ends, folder / "watch")
+    if asked.stamps is not None and asked.stamps.is_dir():
+        shutil.copytree(asked.stamps, folder / asked.stamps.name)
     manifest = canonical_json(_manifest(ledger, asked, folder, written)) + b"\n"
     (folder / "manifest.json").write_bytes(manifest)
     written.entry = _recorded(ledger, asked, written, sha256_bytes(manifest))
@@ -194,15 +216,13 @@ def _line(index: int, frame: bytes, left: Left) -> bytes:
     return msgspec.json.encode({"index": index, **told}) + b"\n"
 
 
-def _versions(
-    registry: Registry, asked: Asked, folder: Path, versions: Sequence[str]
-) -> tuple[str, ...]:
+def _versions(registry: Registry, asked: Asked, folder: Path, written: Written) -> tuple[str, ...]:
     """Write the facts of each version that decided: how it was made, judged, approved, promoted.
 
     The model itself goes in when asked for; its digest is in the facts. Returns the packs.
     """
-    packs = set()
-    for name in versions:
+    packs, unreported = set(), []
+    for name in written.versions:
         record, into = registry.version(name), folder / "versions" / name
         into.parent.mkdir(exist_ok=True)
         files = fetched(registry, record, into)
@@ -210,7 +230,11 @@ def _versions(
         if not asked.with_model:
             files.model.unlink()
         record.write(into / "version.json")
+        told = folder / "reports" / name
+        if asked.reports is None or not audit_reports.of_version(asked.reports, record, told):
+            unreported.append(name)
         _write(into / "approvals.json", [plain(each) for each in registry.approvals(name)])
+    written.unreported = tuple(unreported)
     _write(folder / "promotions.json", [plain(each) for each in registry.promotions()])
     return tuple(sorted(packs))
 
@@ -229,6 +253,8 @@ def _manifest(ledger: Ledger, asked: Asked, folder: Path, written: Written) -> d
         "records": written.records,
         "erased": written.erased,
         "versions": list(written.versions),
+        "unreported": list(written.unreported),
+        "windows": written.windows,
         "files": {path.relative_to(folder).as_posix(): sha256_file(path) for path in files},
     }
 

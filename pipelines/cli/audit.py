@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,18 +55,27 @@ def bundle(
     """
     from pipelines.account import audit as account
     from pipelines.account.left_out import left
+    from pipelines.ledger import stamps
+    from pipelines.runs import reports
 
     place = here()
     known = params.read(place.layout.params)
     chosen = left(redact, contract.read(place.layout.contract))
-    asked = account.Asked(_moment(start), _moment(end), chosen, person, reason, with_model)
+    stamped = stamps.folder(place.state.ledger)
+    asked = account.Asked(
+        *(_moment(start), _moment(end), chosen, person, reason, with_model, stamped),
+        watched=place.state.watch / known.model_name,
+        reports=partial(reports.of_version, place.root, place.state),
+    )
     registry = wiring.registry(place.state)(known.model_name)
     with open_ledger(place.state) as ledger:
         trusted = place.state.ledger_policy
         made = account.run(ledger, registry, place.layout, trusted, asked, out)
     check = f"python {out}/check.py {out} --policy {trusted}"
     answer: dict[str, object] = {"bundle": str(out), "records": made.records}
-    answer |= {"erased": made.erased, "entry": made.entry, "check": check}
+    answer |= {"erased": made.erased, "windows": made.windows, "entry": made.entry, "check": check}
+    for each in made.unreported:
+        voice.note(f"version {each}: its run left no reports on this machine")
     voice.record(answer, as_json=as_json)
 
 

@@ -9,6 +9,8 @@ import shutil
 import subprocess
 import venv
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -18,12 +20,16 @@ from pipelines.account import audit, audit_check, contest
 from pipelines.account.left_out import Left, left
 from pipelines.decisions import rights
 from pipelines.decisions.record import as_number
-from pipelines.errors import BadRequest, IntegrityBroken
+from pipelines.errors import BadRequest, IntegrityBroken, NotThere
 from pipelines.layout import Layout
-from pipelines.ledger import verify
+from pipelines.ledger import stamps, verify
 from pipelines.ledger.bundle import write_bundle
+from pipelines.ledger.proof import Policy
+from pipelines.ledger.timestamp import read_authority
+from pipelines.records import ModelVersion
 from tests.account.worlds import PACK, World, world
 from tests.conftest import ROOT
+from tests.ledger.authority import Authority
 from tests.model.small import CONTRACT
 
 ALWAYS = (dt.datetime(2020, 1, 1, tzinfo=dt.UTC), dt.datetime(2100, 1, 1, tzinfo=dt.UTC))
@@ -70,6 +76,26 @@ def test_a_bundle_is_fine_and_complete(full: tuple[World, list[bytes]], tmp_path
         "4 records whole, 0 with fields left out, 1 erased" in text,
     )
     assert verify.FINE == verify.verify(tmp_path / "b" / "log", made.bench.place.policy)[0]
+
+
+def test_timestamps_go_in_and_hold_for_the_log_in_the_bundle(
+    full: tuple[World, list[bytes]], tmp_path: Path
+) -> None:
+    """A stamped checkpoint is one of the bundle's own log; a changed stamp is found."""
+    made, _ = full
+    authority, kept, out = Authority(tmp_path / "tsa"), tmp_path / "timestamps", tmp_path / "b"
+    certificate = read_authority(authority.certificate)
+    with authority.serving() as (url, _):
+        stamps.keep(kept, stamps.ask(url, stamps.newest(made.ledger), certificate))
+    asked = audit.Asked(*ALWAYS, left((), CONTRACT), "Ada", "a yearly audit", stamps=kept)
+    trusted = made.bench.place.policy
+    audit.run(made.ledger, made.bench.registry, Layout(ROOT), trusted, asked, out)
+    (stamp,) = stamps.kept(out / "timestamps")
+    note = out / "timestamps" / f"{stamp.size}.checkpoint"
+    assert stamp.size == stamps.check(stamp, Policy.parse(trusted.read_text()), certificate)[0]
+    assert verify.FINE == audit_check.check(out, trusted, [note])[0]
+    note.with_suffix(".tsr").write_bytes(stamp.answer + b"!")
+    assert verify.TAMPERED == check(made, out)[0]
 
 
 def test_a_fresh_python_checks_it(full: tuple[World, list[bytes]], tmp_path: Path) -> None:
@@ -342,3 +368,58 @@ def test_a_lost_key_without_a_tombstone_stops_the_bundle(tmp_path: Path) -> None
     with pytest.raises(IntegrityBroken, match="no tombstone"):
         bundle(made, tmp_path / "b")
     made.bench.place.close()
+
+
+@contextmanager
+def reports_of(folder: Path, record: ModelVersion) -> Iterator[Path]:
+    """Give a run's reports; of any version but the first nothing is known."""
+    if record.version != "1":
+        raise NotThere("no such run")
+    (folder / "checks").mkdir(parents=True, exist_ok=True)
+    (folder / "checks" / "bias.html").write_text("<p>bias</p>")
+    (folder / "checks" / "scores.parquet").write_bytes(b"a row for each person")
+    yield folder
+
+
+def watched(folder: Path) -> Path:
+    """Write a window inside the period that is asked for below, and one after it."""
+    for month in ("01", "05"):
+        window = folder / "windows" / f"2030-{month}"
+        window.mkdir(parents=True)
+        told = {"start": f"2030-{month}-01T00:00:00Z", "end": f"2030-{month}-28T00:00:00Z"}
+        for name in ("newest.json", "report-12.json", "report-12.evidently.json"):
+            (window / name).write_text(json.dumps(told))
+        (window / "report-12.evidently.html").write_text("pictures of a sample")
+    return folder / "windows"
+
+
+def test_reports_go_in_and_no_row_of_a_person(
+    full: tuple[World, list[bytes]], tmp_path: Path
+) -> None:
+    """Of each version's run and of the period's windows, under the manifest like all else."""
+    made, folder = full[0], tmp_path / "b"
+    ends = (ALWAYS[0], dt.datetime(2030, 3, 1, tzinfo=dt.UTC))
+    asked = audit.Asked(
+        *(*ends, Left(), "Ada", "a yearly audit"),
+        watched=watched(tmp_path),
+        reports=partial(reports_of, tmp_path / "run"),
+    )
+    place = made.bench.place
+    written = audit.run(made.ledger, made.bench.registry, Layout(ROOT), place.policy, asked, folder)
+    assert ((), 1) == (written.unreported, written.windows)
+    found = [p for each in ("reports", "watch") for p in (folder / each).rglob("*") if p.is_file()]
+    assert ["reports/1/checks/bias.html", "watch/2030-01/report-12.json"] == [
+        each.relative_to(folder).as_posix() for each in found
+    ]
+    assert verify.FINE == check(made, folder)[0]
+    found[0].write_text("<p>no bias</p>")
+    assert verify.TAMPERED == check(made, folder)[0]
+
+
+def test_a_version_without_reports_is_named(
+    full: tuple[World, list[bytes]], tmp_path: Path
+) -> None:
+    """A run that is not known here does not stop an audit, and the manifest says so."""
+    made, folder = full[0], tmp_path / "b"
+    assert ("1",) == bundle(made, folder).unreported
+    assert ["1"] == json.loads((folder / "manifest.json").read_bytes())["unreported"]
