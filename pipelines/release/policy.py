@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -18,6 +18,7 @@ import msgspec
 from pipelines.canonical import sha256_json
 from pipelines.errors import BadRequest, NotThere, Unavailable, did_you_mean
 from pipelines.layout import Layout
+from pipelines.params import WatchActions
 from pipelines.records import Outcome
 from pipelines.typed import convert, plain, read_yaml
 
@@ -207,7 +208,20 @@ def read(layout: Layout, name: str) -> Policy:
     for check, rule in policy.checks.items():
         if not rule.because.strip():
             raise BadRequest("a policy pack gives its reason", where=f"{path.name}: {check}")
+    for risk in policy.risks:
+        _refuse_unknown(risk.checks, policy.checks, f"{path.name}: risks: checks")
+        _refuse_unknown(risk.watch, WatchActions.__struct_fields__, f"{path.name}: risks: watch")
     return policy
+
+
+def _refuse_unknown(names: Iterable[str], known: Collection[str], where: str) -> None:
+    """Raise BadRequest when a risk is guarded by something that is not there."""
+    for name in names:
+        if name not in known:
+            hint = did_you_mean(name, known)
+            raise BadRequest(
+                "a risk names a guard that is not there", where=where, observed=name, hint=hint
+            )
 
 
 def thresholds(policy: Policy, check: str, kind: type[T]) -> T:

@@ -189,3 +189,22 @@ def test_a_pack_is_in_force_on_both_of_its_dates(layout: Layout) -> None:
     policy = packs.read(layout, cases.PACK)
     days = [dt.date(2019, 12, 31) + dt.timedelta(days=number) for number in range(4)]
     assert [False, True, True, False] == [policy.in_force(day) for day in days]
+
+
+@pytest.mark.parametrize("name", PACKS)
+def test_every_pack_has_a_risk_register_and_an_envelope(name: str) -> None:
+    """A pack that ships names risks, each with a guard, and says which changes are foreseen."""
+    policy = packs.read(Layout(ROOT), name)
+    assert policy.risks
+    assert policy.envelope is not None
+    assert [] == [each.risk for each in policy.risks if not (*each.checks, *each.watch)]
+
+
+@pytest.mark.parametrize("guard", ["checks: [biass], watch: []", "checks: [], watch: [biass]"])
+def test_a_risk_with_a_guard_that_is_not_there_is_refused(layout: Layout, guard: str) -> None:
+    """A risk that nothing guards does not look guarded; the right name is offered."""
+    risk = f"risks: [{{risk: unfair, {guard}, because: test}}]\nchecks:\n"
+    edited(layout, "checks:\n", risk)
+    with pytest.raises(BadRequest) as caught:
+        packs.read(layout, cases.PACK)
+    assert caught.value.hint == "did you mean 'bias'?"
