@@ -145,12 +145,11 @@ class PostgresKeyStore:
         return rows[0][0], {(row[4], row[5]): WrappedKey(*row[1:]) for row in rows if row[1]}
 
     def drop_spare(self, key_ids: Sequence[bytes]) -> None:
-        with self._writing(durable=False) as db:
-            db.execute("DELETE FROM dek WHERE key_id = ANY(%b) AND ref = ''", [list(key_ids)])
+        statement = "DELETE FROM dek WHERE key_id = ANY(%b) AND ref = '' RETURNING key_id"
+        self._fetch(statement, [list(key_ids)])
 
     def link(self, keys: Sequence[tuple[bytes, bytes, str]], *, beside: bool = False) -> set[bytes]:
-        with self._writing(durable=False) as db:
-            done = db.execute(LINK, [*_columns(keys, 3), beside], binary=True).fetchall()
+        done = self._fetch(LINK, [*_columns(keys, 3), beside])
         return {key_id for key_id, _, _ in keys} - {key_id for (key_id,) in done}
 
     def key(self, key_id: bytes) -> WrappedKey | None:
@@ -215,7 +214,10 @@ class PostgresKeyStore:
         return [WrappedKey(*row) for row in self._fetch(statement, values)]
 
     def _fetch(self, statement: LiteralString, values: Sequence[Any] = ()) -> list[Any]:
-        """Run a query, once more where the connection turns out to be lost since the last."""
+        """Run one statement, once more where the connection turns out to be lost since the last.
+
+        What it writes is not waited for.
+        """
         with self._lock, _postgres_errors():
             connection = self._usable()
             try:
@@ -226,17 +228,18 @@ class PostgresKeyStore:
             return self._usable().execute(statement, values, binary=True).fetchall()
 
     @contextmanager
-    def _writing(self, *, durable: bool = True) -> Iterator[Connection]:
+    def _writing(self) -> Iterator[Connection]:
+        """Open a transaction that is as durable as the server is set up for."""
         with self._lock, _postgres_errors():
             connection = self._usable()
             with connection.transaction():
-                if not durable:
-                    connection.execute("SET LOCAL synchronous_commit TO off")
+                connection.execute("SET LOCAL synchronous_commit TO DEFAULT")
                 yield connection
 
     def _usable(self) -> Connection:
         if self._connection is None or self._connection.closed or self._connection.broken:
             self._connection = self._connect()
+            self._connection.execute("SET synchronous_commit TO off")
         return self._connection
 
     def _connect(self) -> Connection:

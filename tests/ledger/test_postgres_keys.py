@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -193,9 +194,13 @@ def test_two_processes_agree_on_a_key(shop: PostgresPlace) -> None:
 
 
 def test_a_lock_holds_against_another_machine(shop: PostgresPlace) -> None:
-    """While one machine holds the store for a purpose, another waits; other purposes go on."""
+    """While one machine holds the keys for a purpose, another waits; other purposes go on."""
     entered = threading.Event()
-    first, second = shop.key_store(), shop.key_store()
+    (shop.folder / "other").mkdir()
+    ring = shop.folder / "other" / "ring"
+    ring.write_text((shop.folder / "ring").read_text())
+    ring.chmod(0o600)
+    first, second = shop.keys(), Keys(shop.key_store(), ring)
 
     def enter() -> None:
         with second.exclusively("erasure"):
@@ -250,3 +255,29 @@ def unwrapped(shop: PostgresPlace, key_id: bytes) -> list[bytes]:
                 except InvalidTag:
                     continue
     return opened
+
+
+def test_only_links_are_not_waited_for(
+    shop: PostgresPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keys, rotations and erasures are as durable as the server is set up for; links are not."""
+    store, seen = PostgresKeyStore(shop.keys_url), {}
+    real = psycopg.Connection.execute
+
+    def spied(self: psycopg.Connection[Any], query: Any, *rest: Any, **more: Any) -> Any:
+        mode = real(self, "SHOW synchronous_commit").fetchone()
+        seen[str(query).split()[0]] = mode[0] if mode else None
+        return real(self, query, *rest, **more)
+
+    monkeypatch.setattr(psycopg.Connection, "execute", spied)
+    store.add([WrappedKey(b"key", 1, b"wrapped")])
+    assert "on" == seen["INSERT"]
+    store.link([(b"key", b"ref", "b")])
+    assert "off" == seen["UPDATE"]
+    store.rewrap([WrappedKey(b"key", 2, b"wrapped anew")])
+    assert "on" == seen["UPDATE"]
+    store.drop_spare([b"none"])
+    assert "off" == seen["DELETE"]
+    store.destroy([b"key"])
+    assert "on" == seen["DELETE"]
+    store.close()
