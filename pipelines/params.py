@@ -206,6 +206,15 @@ class WatchActions(Section, frozen=True):
     estimate: Action = "alert"
 
 
+class WatchAlerts(Section, frozen=True):
+    """How people are told: a message a finding; from `digest_from` findings on one that lists them.
+
+    None never makes a digest.
+    """
+
+    digest_from: int | None = None
+
+
 class WatchParams(Section, frozen=True):
     """When the watch alarms. Thresholds of bias stand in the policy pack, as for the gate.
 
@@ -251,6 +260,7 @@ class WatchParams(Section, frozen=True):
     max_domain_auc: float | None = None
     bootstrap_samples: int = 1000
     seed: int = 17
+    alerts: WatchAlerts = WatchAlerts()
     actions: WatchActions = WatchActions()
 
 

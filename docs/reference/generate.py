@@ -47,6 +47,7 @@ PARAMS = (
     params.AuditParams,
     params.WatchParams,
     params.Bound,
+    params.WatchAlerts,
     params.WatchActions,
     params.Schedules,
     documentation.Documentation,

@@ -46,7 +46,9 @@ def alert(place: Place, window: str, number: str, page: str) -> Delivery:
     link = page or str(files.watched.report(window, number))
     besides = of_the_watch(place, files, window)
     targets = wiring.alert_targets(place.state)
-    return alerts.deliver(made, files.journal(made), targets, link, besides)
+    known = params.read(place.layout.params)
+    many = known.watch.alerts.digest_from
+    return alerts.deliver(made, files.journal(made), targets, link, besides, many)
 
 
 def stored(place: Place, window: str, number: str) -> tuple[WatchReport, Places]:

@@ -1,5 +1,9 @@
 """Tell people: one message a finding and target, once, and never a person's data.
 
+Where the params ask for a digest, that many findings or more go to a target in one message; each
+is kept as told all the same. A process that is killed between sending a message and keeping that
+it was sent has it sent again by the next: told twice rather than never.
+
 What could not be delivered is kept, shown by the next report and `clew doctor`, and makes the task
 red. That nobody is named to be told is such a failure too.
 """
@@ -15,12 +19,13 @@ from typing import Final
 from pipelines.errors import BadRequest, ClewError, NotThere, Unavailable
 from pipelines.ports import AlertTarget
 from pipelines.watch.deeds import Deed, Journal
-from pipelines.watch.findings import Finding, WatchReport
+from pipelines.watch.findings import ACTIONS, WORST_FIRST, Finding, WatchReport
 from pipelines.watch.places import window_of
 
 CHECK: Final = "alert-undelivered"
 NOBODY: Final = "nobody"
 OTHERS: Final = 0o077
+COUNTED: Final = ("sent", "before", "failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +38,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """How many messages were sent now, were sent before, and could not be sent."""
+    """How many findings were told now, were told before, and could not be told, of all targets."""
 
     sent: int
     before: int
@@ -85,6 +90,31 @@ def message(made: WatchReport, found: Finding, link: str) -> Message:
     return Message(f"Clew: {found.status}: {found.key}", "\n".join(lines))
 
 
+def digest(made: WatchReport, found: Sequence[Finding], link: str) -> Message:
+    """Return what is said of many findings at once, the weightiest first."""
+    lines = [_line(each) for each in sorted(found, key=weight)]
+    about = [
+        f"window: {window_of(made).name}",
+        f"model: {made.model_name} version {made.version}",
+        f"report: {link}",
+    ]
+    return Message(f"Clew: {len(found)} findings of the watch", "\n".join([*about, "", *lines]))
+
+
+def weight(found: Finding) -> tuple[int, int, float]:
+    """Return what sorts findings: what could not be watched, then by what is done, then how far.
+
+    How far is the value in multiples of its bound.
+    """
+    far = abs(found.value / found.bound) if found.value is not None and found.bound else 0.0
+    return WORST_FIRST.index(found.status), -ACTIONS.index(found.action), -far
+
+
+def _line(found: Finding) -> str:
+    value, bound = ("-" if each is None else f"{each:.4g}" for each in (found.value, found.bound))
+    return f"{found.status}: {found.key}: {value}, bound {bound}, people {found.n}: {found.action}"
+
+
 def failure(what: str, window: str, link: str) -> Message:
     """Return what is said when the watch itself did not come to an end."""
     lines = (what, f"window: {window}", f"report: {link}" if link else "there is no report")
@@ -97,27 +127,29 @@ def deliver(
     targets: Sequence[AlertTarget],
     link: str,
     besides: Sequence[Finding] = (),
+    digest_from: int | None = None,
 ) -> Delivery:
-    """Send what was not sent before to every target, and keep what came of it.
+    """Tell every target what it was not told before, and keep what came of it.
 
-    `besides` are findings about the watch itself. All are tried before anything is raised:
-    Unavailable where one could not be reached, NotThere where nobody is named.
+    `besides` are findings about the watch itself. From `digest_from` findings on a target is sent
+    one message that lists them. All are tried before anything is raised: Unavailable where one
+    could not be reached, NotThere where nobody is named.
     """
     found = (*asked(made), *besides)
     with journal.alone():
         if found and not targets:
             _nobody(made, journal, found)
-        tried = [_send(made, journal, each, target, link) for each in found for target in targets]
-    done = Delivery(tried.count(True), tried.count(None), tried.count(False))
-    if done.failed:
+        done = [_tell(made, journal, found, each, link, digest_from) for each in targets]
+    told = Delivery(*(sum(getattr(each, name) for each in done) for name in COUNTED))
+    if told.failed:
         raise Unavailable(
             "alerts could not be delivered",
             where=window_of(made).name,
-            observed=f"{done.failed} of {len(tried)} undelivered",
+            observed=f"{told.failed} of {len(found) * len(targets)} undelivered",
             expected="every one delivered",
             hint="clew doctor",
         )
-    return done
+    return told
 
 
 def _nobody(made: WatchReport, journal: Journal, found: Iterable[Finding]) -> None:
@@ -131,25 +163,40 @@ def _nobody(made: WatchReport, journal: Journal, found: Iterable[Finding]) -> No
     )
 
 
-def _send(
-    made: WatchReport, journal: Journal, found: Finding, target: AlertTarget, link: str
-) -> bool | None:
-    """Return whether a message was sent; None where it was sent before."""
-    name = digest(target.url)
-    if journal.did("alert", made, found.key, name):
-        return None
-    text = message(made, found, link)
+def _tell(
+    made: WatchReport,
+    journal: Journal,
+    found: Sequence[Finding],
+    target: AlertTarget,
+    link: str,
+    digest_from: int | None,
+) -> Delivery:
+    """Tell one target what it was not told before."""
+    name = target_digest(target.url)
+    fresh = [each for each in found if not journal.did("alert", made, each.key, name)]
+    parts = [(message(made, each, link), [each]) for each in fresh]
+    if digest_from is not None and len(fresh) >= max(digest_from, 1):
+        parts = [(digest(made, fresh, link), fresh)]
+    sent = 0
+    for text, some in parts:
+        said = _sent(target, text)
+        for each in some:
+            done, words = said is None, said or "delivered"
+            journal.note("alert", made, each.key, done=done, said=words, target=name)
+            sent += done
+    return Delivery(sent, len(found) - len(fresh), len(fresh) - sent)
+
+
+def _sent(target: AlertTarget, text: Message) -> str | None:
+    """Send a message; return why it was not delivered, None where it was."""
     try:
         target.send(text.title, text.body)
     except ClewError as error:
-        said = error.what
-        journal.note("alert", made, found.key, done=False, said=said, target=name)
-        return False
-    journal.note("alert", made, found.key, done=True, said="delivered", target=name)
-    return True
+        return error.what
+    return None
 
 
-def digest(url: str) -> str:
+def target_digest(url: str) -> str:
     """Return what stands for a target where its URL, which is a secret, must not."""
     return hashlib.sha256(url.encode()).hexdigest()[:16]
 

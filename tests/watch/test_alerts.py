@@ -106,6 +106,52 @@ def test_nothing_is_told_twice_within_a_window(inbox: Inbox, journal: Journal) -
     assert 4 == len(inbox.messages)
 
 
+def test_many_findings_are_one_message_where_a_digest_is_asked_for(
+    inbox: Inbox, journal: Journal
+) -> None:
+    """The digest lists every finding by weight, with its figures, and each is told once for all."""
+    stop = pages.finding(of="age", action="stop", value=0.3)
+    made = pages.report_of(*TWO, stop)
+    target = [AppriseTarget(inbox.url)]
+    done = alerts.deliver(made, journal, target, LINK, digest_from=3)
+    assert ((3, 0, 0), 1) == ((done.sent, done.before, done.failed), len(inbox.messages))
+    assert "Clew: 3 findings of the watch" == inbox.messages[0]["title"]
+    *about, _, first, second, third = inbox.messages[0]["message"].splitlines()
+    assert ["window: 2026-10-01--2026-11-01", f"report: {LINK}"] == [about[0], about[2]]
+    assert "alarm: drift/age/psi: 0.3, bound 0.2, people 400: stop" == first
+    assert ["retrain", "alert"] == [each.rpartition(": ")[2] for each in (second, third)]
+    again = alerts.deliver(made, journal, target, LINK)
+    assert (0, 3, 1) == (again.sent, again.before, len(inbox.messages))
+
+
+def test_fewer_findings_than_a_digest_holds_are_a_message_each(
+    inbox: Inbox, journal: Journal
+) -> None:
+    """What was told before does not count: one new finding is a message of its own."""
+    target = [AppriseTarget(inbox.url)]
+    alerts.deliver(pages.report_of(*TWO), journal, target, LINK, digest_from=3)
+    assert 2 == len(inbox.messages)
+    more = pages.finding(of="age")
+    alerts.deliver(pages.report_of(*TWO, more), journal, target, LINK, digest_from=3)
+    assert "Clew: alarm: drift/age/psi" == inbox.messages[2]["title"]
+
+
+def test_a_digest_that_was_not_delivered_is_owed_finding_by_finding(
+    inbox: Inbox, journal: Journal
+) -> None:
+    """Every finding of it stays visible as undelivered until it is told."""
+    inbox.status = 500
+    target = [AppriseTarget(inbox.url)]
+    with pytest.raises(Unavailable, match="could not be delivered"):
+        alerts.deliver(pages.report_of(*TWO), journal, target, LINK, digest_from=2)
+    (missed,) = alerts.undelivered([("w", journal)])
+    assert 2 == missed.value
+    inbox.status = 200
+    done = alerts.deliver(pages.report_of(*TWO), journal, target, LINK, digest_from=2)
+    assert (2, 0) == (done.sent, done.before)
+    assert [] == list(alerts.undelivered([("w", journal)]))
+
+
 def test_one_target_down_costs_no_other_its_message(inbox: Inbox, journal: Journal) -> None:
     """All targets are tried before it fails; when the dead one lives, only it is sent the rest."""
     with webhook() as other:
