@@ -24,7 +24,7 @@ from pipelines.decisions.record import Recorder, as_number
 from pipelines.decisions.service import api_keys, edge, serve
 from pipelines.decisions.service.api_keys import ApiKeys, Role
 from pipelines.decisions.service.limits import RateLimit, TooLarge, TooMuch, read_body
-from pipelines.decisions.service.serve import LOGGING
+from pipelines.decisions.service.serve import LOGGING, Line
 from pipelines.decisions.service.settings import ServiceSettings
 from pipelines.errors import Unavailable
 from pipelines.layout import Layout, State, repository
@@ -501,3 +501,12 @@ def listens(port: int) -> bool:
     """Say whether a port takes connections."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_a_lines_time_is_written_as_the_library_writes_it() -> None:
+    """A second's text is kept for that second alone; the milliseconds are each line's own."""
+    ours, theirs = Line(), logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s")
+    for created in (1.7e9, 1.7e9 + 0.25, 1.7e9 + 1.5, 1.7e9):
+        told = {"name": "clew", "levelname": "INFO", "msg": "a line", "created": created}
+        record = logging.makeLogRecord(told | {"msecs": created % 1 * 1000})
+        assert theirs.format(record) == ours.format(record)

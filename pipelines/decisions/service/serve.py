@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -67,9 +69,12 @@ def run(
             port=settings.port,
             access_log=False,
             server_header=False,
+            proxy_headers=False,
             log_config=LOGGING,
         )
     )
+    # No line names a thread or a process, so none is looked up.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     watch.start(settings.poll_seconds)
     try:
         with suppress(KeyboardInterrupt):
@@ -83,11 +88,27 @@ def run(
         raise Unavailable("the service did not start", hint="its log says why")
 
 
+class Line(logging.Formatter):
+    """A line of the log; the text of a second is made once."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(name)s %(levelname)s %(message)s")
+        self._second, self._told = -1, ""
+
+    def formatTime(self, record: logging.LogRecord, _: str | None = None) -> str:  # noqa: N802
+        """Return the time as the base class writes it. The handler's lock is held."""
+        second = int(record.created)
+        if second != self._second:
+            self._told = time.strftime(self.default_time_format, self.converter(second))
+            self._second = second
+        return f"{self._told},{int(record.msecs):03d}"
+
+
 # Uvicorn's own loggers name addresses and start-up alone; its access log would hold paths.
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(name)s %(levelname)s %(message)s"}},
+    "formatters": {"line": {"()": Line}},
     "handlers": {"out": {"class": "logging.StreamHandler", "formatter": "line"}},
     "loggers": {
         name: {"handlers": ["out"], "level": "INFO", "propagate": False}

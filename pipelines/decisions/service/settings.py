@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 
 import msgspec
 
@@ -47,6 +48,7 @@ def read(state: State) -> ServiceSettings:
     return read_yaml(state.service_settings, ServiceSettings)
 
 
+@lru_cache(maxsize=64)
 def loopback(host: str) -> bool:
     """Say whether nobody but this machine can reach a service that listens on `host`."""
     try:

@@ -41,7 +41,7 @@ class StopSwitch:
     """The switch in one file; it is read again only when the file has changed."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path, self._name = path, str(path)
         self._stamp: tuple[int, int, int] | None = None
         self._state: Thrown | None = None
 
@@ -58,7 +58,7 @@ class StopSwitch:
         A file that was there and is gone, or cannot be read, counts as stopped.
         """
         try:
-            stat = self._path.stat()
+            stat = os.stat(self._name)  # noqa: PTH116 - asked for every decision
         except FileNotFoundError:
             if self._stamp is not None:
                 return _unreadable("the file of the stop switch is gone")
