@@ -123,13 +123,15 @@ def entry(
         files_sha256=sha256_tree(files.folder),
     )
     data_md5 = shown.data_md5(layout)
+    cost, cost_known_by = shown.training_cost(layout)
     return RegistryEntry(
         version=version,
         files=files.folder,
         tags=shown.tags(run, verdict, candidate, data_md5) | plan_proof.tags(proof),
-        params=shown.flat_params(params),
+        params=shown.flat_params(params) | cost_known_by,
         metrics=shown.flat_metrics(EvaluationFiles(layout.evaluation).metrics)
-        | shown.check_figures(layout.checks, verdict.checks),
+        | shown.check_figures(layout.checks, verdict.checks)
+        | cost,
         folders=shown.folders(layout, folder / "shown") | shown.documents(files),
         dataset=shown.dataset(contract, snapshot, run, data_md5),
         inputs=shown.inputs(contract, candidate.features),

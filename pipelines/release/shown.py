@@ -14,6 +14,7 @@ from pipelines import flow
 from pipelines.contract import Column, Contract
 from pipelines.errors import NotThere
 from pipelines.layout import Layout
+from pipelines.model.energy import Energy
 from pipelines.params import Params
 from pipelines.ports import Run, Tag, bound_tags
 from pipelines.records import Candidate, Check, ModelVersion, Snapshot, Verdict
@@ -90,6 +91,23 @@ def check_figures(folder: Path, names: Iterable[str]) -> dict[str, float]:
             if isinstance(value, (int, float)) and not isinstance(value, bool):
                 found[f"check.{check}.{name}"] = float(value)
     return found
+
+
+def training_cost(layout: Layout) -> tuple[dict[str, float], dict[str, str]]:
+    """Return what the training cost as metrics, and as a parameter how its energy is known.
+
+    Both are empty where nobody measured it.
+    """
+    if not layout.training_energy.is_file():
+        return {}, {}
+    found = read_json(layout.training_energy, Energy)
+    metrics = {
+        "training.cpu_seconds": found.cpu_seconds,
+        "training.wall_seconds": found.wall_seconds,
+        "training.kwh": found.kwh,
+    }
+    by = "" if found.watts is None else f", {found.watts:g} watts a busy core"
+    return metrics, {"training.energy": f"{found.method}{by}"}
 
 
 def _leaves(value: object, name: str) -> Iterator[tuple[str, object]]:

@@ -15,6 +15,7 @@ from pipelines.errors import BadRequest, ClewError, GateRefused, IntegrityBroken
 from pipelines.layout import Evaluation as EvaluationFiles
 from pipelines.layout import Model
 from pipelines.model import store
+from pipelines.model.energy import Energy
 from pipelines.ports import Tag
 from pipelines.records import Candidate, Champion, Verdict
 from pipelines.release import policy, register, shown
@@ -184,6 +185,9 @@ def test_mlflow_shows_everything_a_version_came_from(bench: Bench) -> None:
     assert {"version/model.skops", "version/model.lock", "version/environment.json"} <= files
     assert "7" == run.data.params["recipe.seed"]
     assert 0.6 == run.data.metrics["attributes.colour.groups.blue.measures.selection_rate.value"]
+    assert run.data.metrics["training.kwh"] > 0.0
+    assert run.data.metrics["training.cpu_seconds"] > 0.0
+    assert "training.energy" in run.data.params
     assert 1 == len(run.inputs.dataset_inputs)
     assert "| bias | pass |" in version.description
     assert "reports/documents/model-card.html" in version.description
@@ -203,6 +207,36 @@ def test_a_blocked_candidate_is_shown_without_a_version(bench: Bench) -> None:
     assert (1, "FAILED") == (len(found), found[0].info.status)
     assert "bias" in found[0].data.tags[Tag.BLOCKED_BY].split(", ")
     assert [] == list(registry.versions())
+
+
+@pytest.mark.parametrize(
+    ("cost", "said"),
+    [
+        (
+            {"method": "estimated (CPU time)", "watts": 15.0},
+            "estimated (CPU time), 15 watts a busy core",
+        ),
+        (
+            {"method": "measured (RAPL, whole packages)", "watts": None},
+            "measured (RAPL, whole packages)",
+        ),
+    ],
+)
+def test_the_cost_of_training_says_how_it_is_known(
+    quick: Bench, cost: dict[str, Any], said: str
+) -> None:
+    """A measured figure and an estimate are told apart; nothing measured shows nothing."""
+    layout = quick.layout
+    Energy(cpu_seconds=2.0, wall_seconds=3.0, kwh=1e-5, **cost).write(layout.training_energy)
+    metrics, known_by = shown.training_cost(layout)
+    expected = {
+        "training.cpu_seconds": 2.0,
+        "training.wall_seconds": 3.0,
+        "training.kwh": 1e-5,
+    }
+    assert (expected, {"training.energy": said}) == (metrics, known_by)
+    layout.training_energy.unlink()
+    assert ({}, {}) == shown.training_cost(layout)
 
 
 def test_the_registered_model_is_loaded_by_our_own_list_of_types(
