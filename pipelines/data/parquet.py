@@ -18,9 +18,17 @@ def names(path: Path) -> list[str]:
     return list(_opened(path).schema_arrow.names)
 
 
+def in_blocks(path: Path, texts: Sequence[str] = ()) -> pq.ParquetFile:
+    """Open a Parquet file to be read block by block, the columns `texts` as dictionaries.
+
+    No more than a row group is held then: Arrow's own default holds the whole file, compressed.
+    """
+    return pq.ParquetFile(path, read_dictionary=list(texts), pre_buffer=False)
+
+
 def _opened(path: Path) -> pq.ParquetFile:
     try:
-        return pq.ParquetFile(path)
+        return in_blocks(path)
     except (pa.ArrowException, OSError):
         raise DataRefused("a file is not readable as Parquet", where=path.name) from None
 

@@ -17,13 +17,13 @@ from typing import Final
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipelines.canonical import sha256_file
 from pipelines.contract import Column, Contract
 from pipelines.data import cube, sketch
 from pipelines.data.cube import Cube, CubeTally, GroupCoder
 from pipelines.data.groups import as_text, groups
+from pipelines.data.parquet import in_blocks
 from pipelines.data.sketch import Axis, Codes, Floats, NumberAxis, Numbers, Sketch
 from pipelines.data.snapshot import frames
 from pipelines.errors import IntegrityBroken
@@ -87,7 +87,7 @@ def watched(contract: Contract) -> tuple[Column, ...]:
 def batches(path: Path, columns: tuple[Column, ...]) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a Parquet file in blocks, texts as dictionaries."""
     texts = [each.name for each in columns if each.kind == "string"]
-    file = pq.ParquetFile(path, read_dictionary=texts)
+    file = in_blocks(path, texts)
     names = [each.name for each in columns]
     yield from file.iter_batches(sketch.BLOCK, columns=names)
 
@@ -95,7 +95,7 @@ def batches(path: Path, columns: tuple[Column, ...]) -> Iterator[pa.RecordBatch]
 def number_axes(path: Path, columns: tuple[Column, ...]) -> dict[str, Axis]:
     """Return how each numeric column is to be counted, from row groups spread over the file."""
     names = [each.name for each in columns if each.kind in NUMBERS]
-    file = pq.ParquetFile(path)
+    file = in_blocks(path)
     rows, groups_there = file.metadata.num_rows, file.num_row_groups
     taken = min(groups_there, max(1, math.ceil(groups_there * SAMPLE / max(rows, 1))))
     chosen = sorted({place * groups_there // taken for place in range(taken)})

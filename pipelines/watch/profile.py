@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from pipelines.contract import Column, Contract
 from pipelines.data import cast, cube, sketch
 from pipelines.data.cube import Cube, CubeTally, GroupCoder
+from pipelines.data.parquet import in_blocks
 from pipelines.data.sketch import Codes, Floats, NumberTally, Sketch, Tally
 from pipelines.decisions.readback import ReadBack
 from pipelines.decisions.typing_json import PARSERS
@@ -213,7 +214,7 @@ def _batches(
 ) -> Iterator[pa.RecordBatch]:
     texts = {each.name for each in counted.contract.columns if each.kind == "string"} | {DECISION}
     there = pq.read_schema(path).names
-    file = pq.ParquetFile(path, read_dictionary=[name for name in there if name in texts])
+    file = in_blocks(path, [name for name in there if name in texts])
     wanted = {each.name for each in _asked(counted.contract, counted.baseline)}
     wanted |= {DECISION, LOG_ODDS, LABEL}
     names = [n for n in there if n in (wanted if columns is None else columns)]
