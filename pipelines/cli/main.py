@@ -24,6 +24,7 @@ COMMANDS = {
     "undo": ("release", "go back to the former champion"),
     "history": ("release", "which version was champion when, by whom, on which verdict"),
     "document": ("document", "write a version's model card or technical documentation"),
+    "inventory": ("inventory", "list every version with its tier, validation, use and watch"),
     "serve": ("decide", "serve recorded decisions of the champion over HTTP"),
     "stop": ("decide", "refer everything to people, at once"),
     "resume": ("decide", "decide again after a stop"),

@@ -73,6 +73,10 @@ class VersionFiles(Model):
         return self.folder / "metrics.json"
 
     @property
+    def energy(self) -> Path:
+        return self.folder / "energy.json"
+
+    @property
     def declared(self) -> Path:
         return self.folder / "declared.json"
 
@@ -93,7 +97,8 @@ def collect(
 ) -> VersionFiles:
     """Copy the files of a checkout's candidate into a new folder and return them.
 
-    Raises NotThere when one is missing. Only a model without a plan has no reference.
+    Raises NotThere when one is missing. Only a model without a plan has no reference; what its
+    training cost may not have been measured.
     """
     from pipelines.release import baseline
 
@@ -120,6 +125,8 @@ def collect(
     if read_json(candidate.record, Candidate).reference_sha256 is not None:
         sha256_file(candidate.reference)
         shutil.copyfile(candidate.reference, to.reference)
+    if layout.training_energy.is_file():
+        shutil.copyfile(layout.training_energy, to.energy)
     proof.write(to.plan_proof)
     baseline.make(layout).write(to.baseline)
     to.policy.write_bytes(canonical_json(plain(policy)) + b"\n")

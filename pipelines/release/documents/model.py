@@ -7,13 +7,12 @@ import math
 from typing import Any
 
 from pipelines.canonical import sha256_file
+from pipelines.model.energy import Energy
 from pipelines.params import Recipe
 from pipelines.records import Candidate, Environment, PlanProof, Reference
 from pipelines.release.documents.fact import Fact, Known, Row, Source, Table, listed, told, under
 from pipelines.release.version_files import Declared, VersionFiles, record_id
 from pipelines.typed import read_json
-
-JOULES = 3_600_000.0
 
 
 def of_model(files: VersionFiles) -> Known:
@@ -87,7 +86,7 @@ def _mitigation(recipe: Recipe) -> str:
 def _training(files: VersionFiles) -> Known:
     found: Any = json.loads(files.training.read_bytes())
     source = Source("training", sha256_file(files.training))
-    auc, energy = found.get("roc_auc_out_of_fold"), found.get("energy")
+    auc = found.get("roc_auc_out_of_fold")
     mitigation = found.get("mitigation") or {}
     return told(
         source,
@@ -95,14 +94,16 @@ def _training(files: VersionFiles) -> Known:
         roc_auc=None if auc is None else f"{auc:.3f}",
         trade_off=mitigation.get("says"),
         against=listed(found.get("against_monotone") or ()) or None,
-        energy=_energy(energy) if isinstance(energy, dict) else None,
-    )
+    ) | _energy(files)
 
 
-def _energy(energy: dict[str, Any]) -> str | None:
-    """Return the energy of the training in the units it was recorded in."""
-    told_of = (f"{name.replace('_', ' ')} {value}" for name, value in sorted(energy.items()))
-    return listed(told_of) or None
+def _energy(files: VersionFiles) -> Known:
+    """Return what the training cost, where it was recorded."""
+    if not files.energy.is_file():
+        return {}
+    cost = read_json(files.energy, Energy)
+    said = f"{cost.kwh * 1000:.3g} Wh, {cost.method}; {cost.cpu_seconds:.3g} s of CPU time"
+    return told(Source("energy", record_id(files.energy)), energy=said)
 
 
 def _reference(files: VersionFiles) -> Known:
