@@ -21,6 +21,7 @@ from pipelines.account import (
     incident,
     knots,
     replay,
+    replay_many,
     trace,
     what_if,
 )
@@ -201,7 +202,8 @@ def facts() -> str:
     lines.append(f"## Watching\n\n{inspect.getdoc(findings)}\n")
     lines += [_struct(kind) for kind in _structs(findings)]
     lines.append("## Answering\n")
-    for module in (knots, trace, replay, compare, what_if, counterfactual, afterwards, incident):
+    answering = (knots, trace, replay, replay_many, compare, what_if, counterfactual)
+    for module in (*answering, afterwards, incident):
         lines += [_struct(kind) for kind in _structs(module)]
     tags = "\n".join(f"| `{tag.value}` |" for tag in ports.Tag)
     lines.append(f"## Tags in MLflow\n\nOn runs and versions alike.\n\n| tag |\n|---|\n{tags}\n")
