@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 import pipelines
-from pipelines.errors import Unavailable
+from pipelines.errors import BadRequest, Unavailable
 from pipelines.layout import State
 from pipelines.stack import folder
 from pipelines.stack import production_secrets as files
@@ -87,11 +87,19 @@ def keep_wheels(kept: Path, state: State) -> int:
 def databases(admin_url: str, passwords: Mapping[str, str]) -> None:
     """Make roles and databases where they are missing, set the passwords, grant as little as works.
 
-    A password crosses the wire as its SCRAM verifier. Raises Unavailable.
+    A password crosses the wire as its SCRAM verifier. Raises Unavailable, or BadRequest when a role
+    has no password.
     """
     import psycopg
     from psycopg import sql
 
+    if lacking := [role for role in files.ROLES if role not in passwords]:
+        raise BadRequest(
+            "roles without a password",
+            where=PASSWORD_FILE_VARIABLE,
+            observed=", ".join(lacking),
+            hint="docs/how-to/run-in-production.md: secrets",
+        )
     try:
         with _connected(admin_url) as connection:
             for role in files.ROLES:

@@ -12,7 +12,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from pipelines.adapters.postgres_key_store import PostgresKeyStore
-from pipelines.errors import Unavailable
+from pipelines.errors import BadRequest, Unavailable
 from pipelines.layout import State
 from pipelines.ledger.key_store import WrappedKey
 from pipelines.stack import production_prepare as prepare
@@ -109,6 +109,14 @@ def test_texts_are_unicode_and_passwords_are_never_kept(server: str) -> None:
         ).fetchall()
     assert len(secrets.ROLES) == len(kept)
     assert [] == [text for (text,) in kept if not str(text).startswith("SCRAM-SHA-256$")]
+
+
+def test_a_role_without_a_password_is_named(server: str) -> None:
+    """A password file from before a role was made is refused by the role's name."""
+    known = {role: word for role, word in PASSWORDS.items() if role != secrets.KEYS_ERASER}
+    with pytest.raises(BadRequest) as refused:
+        prepare.databases(server, known)
+    assert secrets.KEYS_ERASER == refused.value.observed
 
 
 def test_a_server_that_does_not_answer_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
