@@ -90,7 +90,7 @@ class SqliteKeyStore:
             db.executemany("DELETE FROM dek WHERE key_id = ? AND ref = x''", rows)
 
     def link(self, keys: Sequence[tuple[bytes, bytes, str]], *, beside: bool = False) -> set[bytes]:
-        with self._writing(durable=False) as db:
+        with self._writing(durable=False, whole=len(keys) > 1) as db:
             done = db.executemany(LINK, [(*key, beside) for key in keys])
         if done.rowcount == len(keys):
             return set()
@@ -166,16 +166,19 @@ class SqliteKeyStore:
             raise Unavailable("the key store does not answer") from error
 
     @contextmanager
-    def _writing(self, *, durable: bool) -> Iterator[sqlite3.Connection]:
+    def _writing(self, *, durable: bool, whole: bool = True) -> Iterator[sqlite3.Connection]:
+        """Open a transaction, unless what is to be written is one statement: that is `whole`."""
         try:
             with self._lock:
                 if durable != self._durable:
                     self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
                     self._durable = durable
-                self._db.execute("BEGIN IMMEDIATE")
+                if whole:
+                    self._db.execute("BEGIN IMMEDIATE")
                 try:
                     yield self._db
-                    self._db.execute("COMMIT")
+                    if whole:
+                        self._db.execute("COMMIT")
                 except BaseException:
                     if self._db.in_transaction:
                         self._db.execute("ROLLBACK")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import struct
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, LiteralString
 
 import psycopg
 from psycopg import sql
+from psycopg.adapt import Dumper
+from psycopg.pq import Format
 
 from pipelines.adapters.sql_ledger import SqlReads, rows_of, select_all
 from pipelines.errors import Unavailable
@@ -53,6 +56,10 @@ TYPES: Final = {
     "tile": ("integer", "bigint", "bytea", "bytea"),
     "checkpoint": ("bigint", "text"),
 }
+ELEMENT_TYPES: Final = {"bytea": 17, "bigint": 20, "integer": 23, "text": 25}
+INTEGERS: Final = {"bigint": struct.Struct(">iq"), "integer": struct.Struct(">ii")}
+SIZE: Final = struct.Struct(">i")
+ARRAY: Final = struct.Struct(">iiIii")
 INSERT: Final = {
     table: f"INSERT INTO {table} SELECT * FROM unnest("  # noqa: S608 - constants
     + ", ".join(f"%b::{kind}[]" for kind in kinds)
@@ -78,6 +85,36 @@ def create_schema(url: str, writer: str = "", eraser: str = "") -> None:
         if eraser:
             grant = sql.SQL("GRANT DELETE ON part TO {}")
             connection.execute(grant.format(sql.Identifier(eraser)))
+
+
+class Array(bytes):
+    """A column of values as an array in the server's binary form.
+
+    psycopg's own way from a list to it costs several times as much, for it takes any list.
+    """
+
+    @classmethod
+    def of(cls, kind: str, column: Sequence[Any]) -> Array:
+        """Return the array of a column of this type, without a null."""
+        head = ARRAY.pack(1, 0, ELEMENT_TYPES[kind], len(column), 1)
+        return cls(b"".join((head, *_elements(kind, column))))
+
+
+def _elements(kind: str, column: Sequence[Any]) -> Iterable[bytes]:
+    if kind in INTEGERS:
+        pack, size = INTEGERS[kind].pack, INTEGERS[kind].size - SIZE.size
+        return [pack(size, number) for number in column]
+    values = [value.encode() for value in column] if kind == "text" else column
+    return [piece for value in values for piece in (SIZE.pack(len(value)), value)]
+
+
+class ArrayDumper(Dumper):
+    """Sends an array as it is; the statement says of which type."""
+
+    format = Format.BINARY
+
+    def dump(self, obj: Array) -> Array:
+        return obj
 
 
 class _PostgresReads(SqlReads):
@@ -131,8 +168,9 @@ class _PostgresWriting(_PostgresReads):
             if self.addition is not None:
                 for table, rows in rows_of(self.addition).items():
                     if rows:
-                        columns = [list(column) for column in zip(*rows, strict=True)]
-                        self._connection.execute(INSERT[table], columns)
+                        columns = zip(TYPES[table], zip(*rows, strict=True), strict=True)
+                        arrays = [Array.of(kind, column) for kind, column in columns]
+                        self._connection.execute(INSERT[table], arrays)
             self._connection.execute("COMMIT")
 
 
@@ -211,9 +249,10 @@ class PostgresStore(SqlReads):
 
     def _usable(self, connection: psycopg.Connection[Any] | None) -> psycopg.Connection[Any]:
         if connection is None or connection.closed or connection.broken:
-            return psycopg.connect(
+            connection = psycopg.connect(
                 self._url, autocommit=True, connect_timeout=10, client_encoding="utf8"
             )
+            connection.adapters.register_dumper(Array, ArrayDumper)
         return connection
 
 

@@ -6,19 +6,19 @@ the level below. A trigger keeps the newest checkpoint alone, and refuses one th
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 import threading
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
 from pipelines.errors import IntegrityBroken, Unavailable
 from pipelines.ledger.entry import Erased, Part
+from pipelines.ledger.guard import FileLock
 from pipelines.ledger.store import (
     Addition,
     AlreadyRecorded,
@@ -182,12 +182,15 @@ class SqliteStore(SqlReads):
         self._path = path
         self._lock = threading.Lock()
         self._writer_lock = threading.Lock()
-        with _sqlite_errors(str(path)):
+        self._errors = SqliteErrors(str(path))
+        with self._errors:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.touch(mode=0o600)
             self._queue = os.open(
                 path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600
             )
+            # SQLite's own waiting behind other processes sleeps and is unfair.
+            self._in_line = FileLock(self._queue)
             self._writer = self._connect()
             self._writer.execute(f"PRAGMA page_size={BYTES_A_PAGE}")
             self._writer.execute("PRAGMA journal_mode=WAL")
@@ -205,7 +208,7 @@ class SqliteStore(SqlReads):
 
     @contextmanager
     def writing(self) -> Iterator[_SqliteWriting]:
-        with self._writer_lock, _queued(self._queue), _sqlite_errors(str(self._path)):
+        with self._writer_lock, self._in_line, self._errors:
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield _SqliteWriting(self._writer)
@@ -236,7 +239,7 @@ class SqliteStore(SqlReads):
 
     def truncate(self) -> None:
         """Empty the write-ahead log, which else keeps deleted rows; readers may hold it up."""
-        with self._writer_lock, _sqlite_errors(str(self._path)):
+        with self._writer_lock, self._errors:
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def add_cosigned(self, size: int, note: str) -> None:
@@ -251,7 +254,7 @@ class SqliteStore(SqlReads):
 
     @contextmanager
     def snapshot(self) -> Iterator[ReadRaw]:
-        with _sqlite_errors(str(self._path)):
+        with self._errors:
             own = self._connect()
             own.execute("BEGIN")
             try:
@@ -260,7 +263,7 @@ class SqliteStore(SqlReads):
                 own.close()
 
     def _fetch(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        with self._lock, _sqlite_errors(str(self._path)):
+        with self._lock, self._errors:
             return self._reader.execute(statement, values).fetchall()
 
 
@@ -289,24 +292,17 @@ def rows_of(addition: Addition) -> dict[str, list[tuple[Any, ...]]]:
     }
 
 
-@contextmanager
-def _queued(handle: int) -> Iterator[None]:
-    """Wait in line behind other processes: SQLite's own waiting sleeps and is unfair."""
-    fcntl.flock(handle, fcntl.LOCK_EX)
-    try:
-        yield
-    finally:
-        fcntl.flock(handle, fcntl.LOCK_UN)
+class SqliteErrors(AbstractContextManager[None]):
+    """Turns what SQLite and the file system raise into the ledger's own errors."""
 
+    def __init__(self, where: str) -> None:
+        self._where = where
 
-@contextmanager
-def _sqlite_errors(where: str) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise _translated(error, where) from error
-    except OSError as error:
-        raise Unavailable("the ledger cannot be opened", where=where) from error
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, sqlite3.Error):
+            raise _translated(error, self._where) from error
+        if isinstance(error, OSError):
+            raise Unavailable("the ledger cannot be opened", where=self._where) from error
 
 
 def _translated(error: sqlite3.Error, where: str) -> Exception:

@@ -12,60 +12,69 @@ import hashlib
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from itertools import islice
+from dataclasses import dataclass, field
 from typing import Any, Final
 
+import msgspec
 import orjson
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from pipelines.errors import BadRequest, IntegrityBroken
-from pipelines.ledger.keys import ID_SIZE, NONCE_SIZE, DataKey, Keys, bucket_of, ordered_id
-from pipelines.ledger.tree import hash_leaf
+from pipelines.ledger.keys import (
+    ID_SIZE,
+    LENGTH_SIZE,
+    NONCE_SIZE,
+    DataKey,
+    Keys,
+    bucket_of,
+    ordered_id,
+)
 
 VERSION: Final = 1
 SALT_SIZE: Final = 32
 REF_SIZE: Final = 32
+FRESH_SIZE: Final = SALT_SIZE + NONCE_SIZE
 LARGEST_ENTRY: Final = 600
 LARGEST_INTEGER: Final = 2**53 - 1
 OWN_FIELDS: Final = frozenset({"v", "t", "id", "ts", "ct", "pc"})
 
 Fact = str | int
-_LENGTH_SIZE: Final = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(msgspec.Struct, frozen=True, gc=False):
     """What is recorded about one subject, for one purpose: bytes that only its key opens."""
 
-    subject: str = field(repr=False)
+    subject: str
     purpose: str
-    content: bytes = field(repr=False)
+    content: bytes
+
+    def __repr__(self) -> str:
+        return f"Body(purpose={self.purpose!r})"
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(msgspec.Struct, frozen=True, gc=False):
     """An entry to be: its type, public facts about it, and one body for each person in it.
 
     `id` (16 bytes) is made where none is given; an id can be recorded once.
     """
 
     kind: str
-    facts: Mapping[str, Fact] = field(default_factory=dict)
+    facts: Mapping[str, Fact] = {}
     bodies: tuple[Body, ...] = ()
     id: bytes = b""
     time_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(msgspec.Struct, frozen=True, gc=False):
     """One encrypted body as it is stored."""
 
     key_id: bytes
     nonce: bytes
-    ciphertext: bytes = field(repr=False)
+    ciphertext: bytes
+
+    def __repr__(self) -> str:
+        return f"Part(key_id={self.key_id!r})"
 
     def digest(self) -> str:
         """Return what the entry says of this part: SHA-256(key id || nonce || ciphertext)."""
@@ -84,8 +93,7 @@ class Erased:
     path: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Sealed:
+class Sealed(msgspec.Struct, frozen=True, gc=False):
     """An entry ready to be appended: its bytes and leaf hash, its parts and the keys they need."""
 
     id: bytes
@@ -113,46 +121,52 @@ def now_ms() -> int:
 
 def seal(draft: Draft, origin: str, keys: Keys, erased: Sequence[Erased] = ()) -> Sealed:
     """Encrypt the bodies of a draft and make its entry. Raises BadRequest or Unavailable."""
-    return replace(seal_many([draft], origin, keys)[0], erased=tuple(erased))
+    return msgspec.structs.replace(seal_many([draft], origin, keys)[0], erased=tuple(erased))
 
 
 def seal_many(drafts: Sequence[Draft], origin: str, keys: Keys) -> list[Sealed]:
     """Seal drafts, asking the key store once for all their keys."""
     now = now_ms()
-    times = [now if draft.time_ms is None else draft.time_ms for draft in drafts]
     wanted = [
-        (body.subject, bucket_of(when, body.purpose))
-        for draft, when in zip(drafts, times, strict=True)
+        (body.subject, bucket_of(now if draft.time_ms is None else draft.time_ms, body.purpose))
+        for draft in drafts
         for body in draft.bodies
     ]
-    found = iter(keys.data_keys(wanted)) if wanted else iter(())
-    return [
-        _seal(draft, when, tuple(islice(found, len(draft.bodies))), origin)
-        for draft, when in zip(drafts, times, strict=True)
-    ]
+    used = keys.data_keys(wanted) if wanted else []
+    fresh = os.urandom(len(used) * FRESH_SIZE)
+    log, at, done = origin.encode() + b"\n", 0, []
+    for draft in drafts:
+        end = at + len(draft.bodies)
+        random = fresh[at * FRESH_SIZE : end * FRESH_SIZE]
+        done.append(_seal(draft, now, used[at:end], random, log))
+        at = end
+    return done
 
 
-def _seal(draft: Draft, when: int, used: tuple[DataKey, ...], origin: str) -> Sealed:
+def _seal(draft: Draft, now: int, used: Sequence[DataKey], fresh: bytes, log: bytes) -> Sealed:
+    """Seal one draft; `fresh` holds a salt and a nonce for each part, which nothing else uses."""
     number = draft.id or ordered_id()
     if len(number) != ID_SIZE:
         raise BadRequest("an id of the wrong length", expected=f"{ID_SIZE} bytes")
-    parts, opened, closed = [], [], []
+    sha256, parts, opened, closed = hashlib.sha256, [], [], []
     for n, key in enumerate(used):
-        content = frame(key, draft.bodies[n].content)
-        part = encrypt(key, content, bound_to(origin, number, n))
-        parts.append(part)
-        closed.append(part.digest())
-        opened.append(hashlib.sha256(content).hexdigest())
-    own: dict[str, object] = {
+        random = fresh[n * FRESH_SIZE : (n + 1) * FRESH_SIZE]
+        content = random[:SALT_SIZE] + key.label + draft.bodies[n].content
+        nonce = random[SALT_SIZE:]
+        sealed = key.cipher.encrypt(nonce, content, log + number + n.to_bytes(2))
+        parts.append(Part(key.key_id, nonce, sealed))
+        closed.append(sha256(key.key_id + nonce + sealed).hexdigest())
+        opened.append(sha256(content).hexdigest())
+    own = {
         "v": VERSION,
         "t": draft.kind,
         "id": number.hex(),
-        "ts": when,
+        "ts": now if draft.time_ms is None else draft.time_ms,
         "ct": closed,
         "pc": opened,
     }
     entry = entry_bytes(own, draft.facts)
-    return Sealed(number, entry, hash_leaf(entry), tuple(parts), used)
+    return Sealed(number, entry, sha256(b"\0" + entry).digest(), tuple(parts), tuple(used))
 
 
 def entry_bytes(own: Mapping[str, object], facts: Mapping[str, Fact]) -> bytes:
@@ -160,9 +174,11 @@ def entry_bytes(own: Mapping[str, object], facts: Mapping[str, Fact]) -> bytes:
 
     In this profile sorted orjson and RFC 8785 write the same bytes. Raises BadRequest.
     """
-    if any(value is True or value is False for value in facts.values()):
-        raise BadRequest("a fact that is neither text nor integer")  # True would be found as 1
-    check_facts(tuple(facts.items()))
+    for name, value in facts.items():
+        if name in OWN_FIELDS or not name.isascii() or not name:
+            raise BadRequest("a fact under a name that is taken or not ASCII", observed=name)
+        if not isinstance(value, str):
+            _check_integer(name, value)
     try:
         entry = orjson.dumps({**facts, **own}, option=orjson.OPT_SORT_KEYS)
     except TypeError:
@@ -172,16 +188,11 @@ def entry_bytes(own: Mapping[str, object], facts: Mapping[str, Fact]) -> bytes:
     return entry
 
 
-@lru_cache(maxsize=256)
-def check_facts(facts: tuple[tuple[str, Fact], ...]) -> None:
-    """Refuse facts outside the profile; remembered, for a model's facts come again and again."""
-    for name, value in facts:
-        if name in OWN_FIELDS or not name.isascii() or not name:
-            raise BadRequest("a fact under a name that is taken or not ASCII", observed=name)
-        if not isinstance(value, (str, int)):
-            raise BadRequest("a fact that is neither text nor integer", where=name)
-        if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
-            raise BadRequest("a fact too large", where=name, expected="an integer below 2^53")
+def _check_integer(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise BadRequest("a fact that is neither text nor integer", where=name)
+    if abs(value) > LARGEST_INTEGER:
+        raise BadRequest("a fact too large", where=name, expected="an integer below 2^53")
 
 
 def read_entry(entry: bytes) -> dict[str, Any]:
@@ -195,19 +206,9 @@ def read_entry(entry: bytes) -> dict[str, Any]:
     return fields
 
 
-def frame(key: DataKey, content: bytes) -> bytes:
-    """Return what is encrypted: salt, the label's length, the label, the content.
-
-    The label (reference and bucket of the subject) lets the key store's link be found again.
-    """
-    label = key.ref + key.bucket.encode()
-    size = len(label).to_bytes(_LENGTH_SIZE)
-    return b"".join((os.urandom(SALT_SIZE), size, label, content))
-
-
 def unframe(data: bytes) -> Disclosed:
-    """Split a decrypted frame. Raises IntegrityBroken."""
-    start = SALT_SIZE + _LENGTH_SIZE
+    """Split a frame into salt, label (see `DataKey`) and content. Raises IntegrityBroken."""
+    start = SALT_SIZE + LENGTH_SIZE
     end = start + int.from_bytes(data[SALT_SIZE:start])
     if len(data) < end or end < start + REF_SIZE:
         raise IntegrityBroken("a record's frame is broken")
@@ -218,12 +219,6 @@ def unframe(data: bytes) -> Disclosed:
 def bound_to(origin: str, number: bytes, n: int) -> bytes:
     """Return what a part's encryption is bound to: log, entry and the part's place."""
     return origin.encode() + b"\n" + number + n.to_bytes(2)
-
-
-def encrypt(key: DataKey, content: bytes, bound: bytes) -> Part:
-    """Encrypt one frame under a fresh random nonce."""
-    nonce = os.urandom(NONCE_SIZE)
-    return Part(key.key_id, nonce, key.cipher.encrypt(nonce, content, bound))
 
 
 def disclose(

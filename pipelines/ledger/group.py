@@ -7,8 +7,9 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
 
 from pipelines.errors import ClewError, IntegrityBroken, Unavailable
 from pipelines.ledger.entry import Draft, Sealed
@@ -22,15 +23,14 @@ MOST_WAITING_GROUPS: Final = 16
 SEAL_SECONDS: Final = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(msgspec.Struct, frozen=True, gc=False):
     """That an entry is in the log: its id, place and bytes, and the proof of it."""
 
     id: bytes
     index: int
     entry: bytes
     note: str
-    growth: Growth = field(repr=False)
+    growth: Growth
 
     @property
     def proof(self) -> Proof:
@@ -38,31 +38,59 @@ class Receipt:
 
 
 class Group:
-    """Entries that are committed together, and what came of each.
+    """Entries that are committed together, and what came of each: an error, or its index.
 
     `sealed` holds those of `asked` that are ready to be written, by their place.
     """
 
+    __slots__ = ("_commits", "_lock", "_outcomes", "_watchers", "asked", "done", "sealed")
+
     def __init__(self) -> None:
         self.asked: list[Draft | Sealed] = []
         self.sealed: dict[int, Sealed] = {}
-        self.outcomes: dict[int, Receipt | ClewError] = {}
-        self.done = threading.Event()
-        self._watchers: list[Callable[[], None]] = []
+        self.done = False
+        self._outcomes: dict[int, int | ClewError] = {}
+        self._commits: list[tuple[str, Growth]] = []
+        self._watchers: list[Callable[[], object]] = []
         self._lock = threading.Lock()
 
     def open_places(self) -> list[int]:
         """Return the places of entries of which nothing has come yet."""
-        return [place for place in range(len(self.asked)) if place not in self.outcomes]
+        if not self._outcomes:
+            return list(range(len(self.asked)))
+        return [place for place in range(len(self.asked)) if place not in self._outcomes]
 
     def fail(self, error: ClewError, places: Iterable[int]) -> None:
         """Give these places an error."""
-        self.outcomes.update((place, error) for place in places)
+        self._outcomes.update((place, error) for place in places)
 
-    def watch(self, call: Callable[[], None]) -> None:
+    def commit(self, places: Sequence[int], first: int, note: str, growth: Growth) -> None:
+        """Give these places the log's indices from `first` on, under one checkpoint."""
+        self._commits.append((note, growth))
+        self._outcomes.update(zip(places, range(first, growth.size), strict=True))
+
+    def outcome(self, place: int) -> Receipt:
+        """Return the receipt of what is done, or raise its error."""
+        found = self._outcomes[place]
+        if isinstance(found, ClewError):
+            raise copy.copy(found) from found
+        sealed = self.sealed[place]
+        note, growth = next(each for each in self._commits if found < each[1].size)
+        return Receipt(sealed.id, found, sealed.entry, note, growth)
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until the group is done; say whether it is."""
+        if self.done:
+            return True
+        gate = threading.Lock()
+        gate.acquire()
+        self.watch(gate.release)
+        return gate.acquire(timeout=timeout)
+
+    def watch(self, call: Callable[[], object]) -> None:
         """Have `call` called once: when the group is done, or here if it is."""
         with self._lock:
-            if not self.done.is_set():
+            if not self.done:
                 self._watchers.append(call)
                 return
         call()
@@ -70,41 +98,33 @@ class Group:
     def finish(self) -> None:
         """Wake everybody who waits. One who is gone, or fails, keeps nobody else waiting."""
         with self._lock:
-            self.done.set()
-        for watcher in self._watchers:
+            self.done = True
+            watchers, self._watchers = self._watchers, []
+        for watcher in watchers:
             try:
                 watcher()
             except Exception as error:  # noqa: BLE001 - the writer's thread must go on
                 LOG.warning("a caller could not be woken: %s", type(error).__name__)
 
 
-class Ticket:
-    """An entry that is on its way into the log."""
+class Ticket(msgspec.Struct, frozen=True, gc=False):
+    """An entry that is on its way into the log, with a group: all of it is done at once."""
 
-    def __init__(self, group: Group, place: int) -> None:
-        self._group = group
-        self._place = place
+    group: Group
+    place: int
 
     def result(self, timeout: float = SEAL_SECONDS) -> Receipt:
         """Wait until the entry is sealed and durable.
 
         Raises Unavailable when it is not, or not known to be: ask again under the same id.
         """
-        if not self._group.done.wait(timeout):
+        if not (self.group.done or self.group.wait(timeout)):
             raise Unavailable("the ledger did not seal in time", expected=f"{timeout} s")
-        outcome = self._group.outcomes[self._place]
-        if isinstance(outcome, ClewError):
-            raise copy.copy(outcome) from outcome
-        return outcome
-
-    @property
-    def group(self) -> Group:
-        """The group it is committed with: all of it is done at once."""
-        return self._group
+        return self.group.outcome(self.place)
 
     def when_done(self, call: Callable[[], None]) -> None:
         """Have `call` called once, in the thread that commits or here, when it is done."""
-        self._group.watch(call)
+        self.group.watch(call)
 
 
 class GroupWriter:
@@ -143,14 +163,15 @@ class GroupWriter:
         self._refuse_when_stopped()
         if len(self._waiting) >= MOST_WAITING_GROUPS:
             raise Unavailable("too many entries wait for the ledger")
-        return [self._append(one) for one in many]
-
-    def _append(self, one: Draft | Sealed) -> Ticket:
-        if not self._waiting or len(self._waiting[-1].asked) >= LARGEST_GROUP:
-            self._waiting.append(Group())
-        group = self._waiting[-1]
-        group.asked.append(one)
-        return Ticket(group, len(group.asked) - 1)
+        tickets: list[Ticket] = []
+        while len(tickets) < len(many):
+            if not self._waiting or len(self._waiting[-1].asked) >= LARGEST_GROUP:
+                self._waiting.append(Group())
+            group = self._waiting[-1]
+            first = len(group.asked)
+            group.asked += many[len(tickets) : len(tickets) + LARGEST_GROUP - first]
+            tickets += [Ticket(group, place) for place in range(first, len(group.asked))]
+        return tickets
 
     def close(self) -> None:
         """Commit what waits, and end the thread."""

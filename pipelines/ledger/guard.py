@@ -9,8 +9,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -19,6 +18,19 @@ from pipelines.errors import IntegrityBroken, Unavailable
 SLOT: Final = 4096
 DIGEST: Final = 32
 HEADER: Final = 10
+
+
+class FileLock(AbstractContextManager[None]):
+    """The lock of an open file, against everybody else who opened it, first come, first served."""
+
+    def __init__(self, handle: int) -> None:
+        self._handle = handle
+
+    def __enter__(self) -> None:
+        fcntl.flock(self._handle, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        fcntl.flock(self._handle, fcntl.LOCK_UN)
 
 
 class Guard(Protocol):
@@ -49,6 +61,7 @@ class FileGuard:
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            self._lock = FileLock(self._file)
         except OSError as error:
             raise Unavailable("the fork guard cannot be opened", where=str(path)) from error
 
@@ -57,13 +70,8 @@ class FileGuard:
         os.fsync(self._file)
         os.close(self._file)
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.flock(self._file, fcntl.LOCK_UN)
+    def locked(self) -> AbstractContextManager[None]:
+        return self._lock
 
     def last(self) -> str | None:
         try:

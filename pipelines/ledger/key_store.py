@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class WrappedKey:
+
+class WrappedKey(msgspec.Struct, frozen=True, gc=False):
     """A row of the key store. A spare key has no subject yet: `ref` and `bucket` are empty."""
 
     key_id: bytes
     epoch: int
-    wrapped: bytes = field(repr=False)
+    wrapped: bytes
     ref: bytes = b""
     bucket: str = ""
     retired: bool = False
+
+    def __repr__(self) -> str:
+        return f"WrappedKey(key_id={self.key_id!r}, epoch={self.epoch}, retired={self.retired})"
 
 
 class KeyStore(Protocol):

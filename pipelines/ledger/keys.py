@@ -22,6 +22,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -34,21 +35,29 @@ KEY_SIZE: Final = 32
 ID_SIZE: Final = 16
 TIME_SIZE: Final = 6
 NONCE_SIZE: Final = 12
+LENGTH_SIZE: Final = 2
 SPARE: Final = (b"", "")
 SPARE_KEYS: Final = 256
 REMEMBERED_KEYS: Final = 10_000
 DAY_MS: Final = 86_400_000
 
 
-@dataclass(frozen=True, slots=True)
-class DataKey:
-    """A data key in use: its id and its cipher, and the generation it was alive in."""
+class DataKey(msgspec.Struct, frozen=True, gc=False):
+    """A data key in use: its id and its cipher, and the generation it was alive in.
+
+    `label` stands in what it seals: the label's length, then the reference and bucket of the
+    subject, so that the key store's link can be found again.
+    """
 
     key_id: bytes
-    ref: bytes = field(repr=False)
+    ref: bytes
     bucket: str
     generation: int
-    cipher: AESGCM = field(repr=False, compare=False)
+    cipher: AESGCM
+    label: bytes
+
+    def __repr__(self) -> str:
+        return f"DataKey(key_id={self.key_id!r}, bucket={self.bucket!r})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,14 +155,15 @@ class Keys:
     def data_keys(self, wanted: Sequence[tuple[str, str]]) -> list[DataKey]:
         """Return a key for each (subject, bucket), asking the store once for all."""
         pairs = [(self.ref(subject), bucket) for subject, bucket in wanted]
+        known = self._known
         with self._lock:
-            unknown = list(dict.fromkeys(pair for pair in pairs if pair not in self._known))
-            if len(self._known) + len(unknown) > REMEMBERED_KEYS:
-                self._known.clear()
-                unknown = list(dict.fromkeys(pairs))
+            unknown = [pair for pair in pairs if pair not in known]
             if unknown:
-                self._learn(unknown)
-            return [self._known[pair] for pair in pairs]
+                if len(known) + len(unknown) > REMEMBERED_KEYS:
+                    known.clear()
+                    unknown = pairs
+                self._learn(list(dict.fromkeys(unknown)))
+            return [known[pair] for pair in pairs]
 
     def cipher(self, key_id: bytes) -> AESGCM:
         """Return the cipher of a data key. Raises NotThere when the key is gone."""
@@ -226,9 +236,11 @@ class Keys:
     def _finish_rotation(self) -> None:
         newest = self._ring.newest
         self.store.rewrap(
-            self._wrap(row.key_id, self._unwrap(row), row.ref, row.bucket)
-            for row in self.store.select()
-            if row.epoch != newest
+            self._wrap(
+                (row.key_id, self._unwrap(row), row.ref, row.bucket)
+                for row in self.store.select()
+                if row.epoch != newest
+            )
         )
         self._ring = Ring(self._ring.index, {newest: self._ring.epochs[newest]})
         replace_secret(self._ring_file, self._ring.text())
@@ -250,8 +262,10 @@ class Keys:
             found = [self._spare.pop() for _ in fresh]
             self._unlinked.update(key_id for key_id, _ in found)
         found += [(row.key_id, self._unwrap(row)) for row in held.values()]
-        for pair, (key_id, key) in zip([*fresh, *held], found, strict=True):
-            self._known[pair] = DataKey(key_id, *pair, generation, AESGCM(key))
+        for (ref, bucket), (key_id, key) in zip([*fresh, *held], found, strict=True):
+            label = ref + bucket.encode()
+            label = len(label).to_bytes(LENGTH_SIZE) + label
+            self._known[ref, bucket] = DataKey(key_id, ref, bucket, generation, AESGCM(key), label)
 
     def link(self, keys: Iterable[DataKey]) -> set[bytes]:
         """Tell the store whose these keys are, in one go; before what they seal is committed.
@@ -259,6 +273,8 @@ class Keys:
         Returns the ids of those whose subject was given another key by another process meanwhile.
         """
         with self._lock:
+            if not self._unlinked:
+                return set()
             rows = [(k.key_id, k.ref, k.bucket) for k in keys if k.key_id in self._unlinked]
         if not rows:
             return set()
@@ -273,18 +289,22 @@ class Keys:
 
     def _make(self, owners: Sequence[tuple[bytes, str]]) -> list[tuple[bytes, bytes]]:
         """Make a key for each owner under the ring's lock: a rotation meanwhile would miss them."""
-        fresh = [(ordered_id(), os.urandom(KEY_SIZE)) for _ in owners]
+        drawn = os.urandom(len(owners) * KEY_SIZE)
+        fresh = [(ordered_id(), drawn[at : at + KEY_SIZE]) for at in range(0, len(drawn), KEY_SIZE)]
         with self.exclusively(self._ring_file.name):
             self._ring = Ring.read(self._ring_file)
-            self.store.add(
-                [self._wrap(*made, *owner) for made, owner in zip(fresh, owners, strict=True)]
-            )
+            owned = ((*made, *owner) for made, owner in zip(fresh, owners, strict=True))
+            self.store.add(list(self._wrap(owned)))
         return fresh
 
-    def _wrap(self, key_id: bytes, key: bytes, ref: bytes, bucket: str) -> WrappedKey:
-        epoch, nonce = self._ring.newest, os.urandom(NONCE_SIZE)
-        sealed = self._ring.cipher(epoch).encrypt(nonce, key, _bound_to(key_id, epoch))
-        return WrappedKey(key_id, epoch, nonce + sealed, ref, bucket)
+    def _wrap(self, keys: Iterable[tuple[bytes, bytes, bytes, str]]) -> Iterator[WrappedKey]:
+        """Wrap each (id, key, ref, bucket) by the newest key-encryption key."""
+        epoch = self._ring.newest
+        encrypt = self._ring.cipher(epoch).encrypt
+        for key_id, key, ref, bucket in keys:
+            nonce = os.urandom(NONCE_SIZE)
+            sealed = nonce + encrypt(nonce, key, _bound_to(key_id, epoch))
+            yield WrappedKey(key_id, epoch, sealed, ref, bucket)
 
     def _unwrap(self, row: WrappedKey) -> bytes:
         if row.epoch not in self._ring.epochs:

@@ -7,6 +7,7 @@ receipt, with a proof that can be checked offline, after that transaction is dur
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache, partial
 from itertools import islice
 from typing import Final
 
@@ -27,10 +28,12 @@ from pipelines.ledger.keys import Keys
 from pipelines.ledger.note import Checkpoint, Signer, Verifier, opened
 from pipelines.ledger.proof import Proof
 from pipelines.ledger.store import Addition, AlreadyRecorded, Row, Store, Writing
-from pipelines.ledger.tiles import finished_tiles, fold_joined, node_lookup
+from pipelines.ledger.tiles import finished_tiles, fold_joined, node_in, tile_rows
 from pipelines.ledger.tree import EMPTY_ROOT, consistency_proof, grow, inclusion_proof
 
 MOST_UNDER_WAY: Final = 4 * LARGEST_GROUP
+REMEMBERED_TILES: Final = 256
+REMEMBERED_NOTES: Final = 4
 
 
 class Ledger:
@@ -52,6 +55,8 @@ class Ledger:
         self.origin = signers[0].name
         self.verifiers = (*(signer.verifier for signer in signers), *former)
         self._signers = tuple(signers)
+        self._rows = tile_rows(store.tile, REMEMBERED_TILES)
+        self._opened = lru_cache(maxsize=REMEMBERED_NOTES)(partial(_opened_by, self.verifiers))
         self._head: Head | None = None
         self._guarded: str | None = None
         self._begin()
@@ -94,7 +99,7 @@ class Ledger:
         note = self.store.note()
         if note is None:
             raise NotThere("the log has no checkpoint")
-        return opened(note, *self.verifiers), note
+        return self._opened(note), note
 
     def find(self, number: bytes) -> int:
         """Return the place of an entry by its id. Raises NotThere."""
@@ -113,14 +118,13 @@ class Ledger:
         """Return the proof of an entry under a checkpoint of this log: the newest, or `note`."""
         checkpoint, newest = self.checkpoint()
         if note is not None:
-            checkpoint = opened(note, *self.verifiers)
-        node = node_lookup(checkpoint.size, self.store.tile)
-        hashes = inclusion_proof(index, checkpoint.size, node)
+            checkpoint = self._opened(note)
+        hashes = inclusion_proof(index, checkpoint.size, node_in(checkpoint.size, self._rows))
         return Proof(index, tuple(hashes), newest if note is None else note)
 
     def consistency(self, old: int, new: int) -> list[bytes]:
         """Return the proof that the log of `new` leaves continues the log of `old` leaves."""
-        return consistency_proof(old, new, node_lookup(new, self.store.tile))
+        return consistency_proof(old, new, node_in(new, self._rows))
 
     def read(self, number: bytes, n: int = 0) -> Disclosed:
         """Decrypt one body of an entry and check it against the entry.
@@ -229,9 +233,7 @@ class Ledger:
             self._head = Head(note, growth.size, growth.peaks)
             self.guard.swap(self._guarded, note)
             self._guarded = note
-        for index, place in enumerate(places, start=head.size):
-            one = group.sealed[place]
-            group.outcomes[place] = Receipt(one.id, index, one.entry, note, growth)
+        group.commit(places, head.size, note, growth)
 
     def _with_live_keys(self, group: Group, places: list[int]) -> list[int]:
         """Link the keys, and return the entries whose keys are in force.
@@ -264,3 +266,7 @@ class Ledger:
             seen.add(number)
         if not failed:
             raise IntegrityBroken("the ledger holds entries beyond its checkpoint")
+
+
+def _opened_by(keys: Sequence[Verifier], note: str) -> Checkpoint:
+    return opened(note, *keys)

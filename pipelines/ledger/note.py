@@ -220,7 +220,8 @@ class Checkpoint:
 
     def signed(self, *signers: Signer) -> str:
         """Return the checkpoint as a note signed by each of `signers`."""
-        return self.text + "\n" + "".join(signer.sign(self.text) for signer in signers)
+        text = self.text
+        return text + "\n" + "".join([signer.sign(text) for signer in signers])
 
     @classmethod
     def parse(cls, text: str) -> Checkpoint:

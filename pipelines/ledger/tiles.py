@@ -20,6 +20,7 @@ PATH_DIGITS: Final = 1000
 WIDTH: Final = 1 << HEIGHT
 
 ReadTile = Callable[[int, int, int], bytes]
+ReadRows = Callable[[int, int, int], Sequence[bytes]]
 
 
 def split_hashes(tile: bytes) -> list[bytes]:
@@ -36,31 +37,51 @@ def fold(hashes: Sequence[bytes]) -> bytes:
 
 def fold_joined(row: bytes) -> bytes:
     """Return the same over hashes that are joined, as a tile holds them."""
-    hashed = hashlib.sha256
     while len(row) > HASH_SIZE:
-        pairs = range(0, len(row), 2 * HASH_SIZE)
-        row = b"".join([hashed(b"\x01" + row[at : at + 2 * HASH_SIZE]).digest() for at in pairs])
+        row = _row_above(row)
     return row
 
 
-def node_lookup(size: int, read: ReadTile, remembered: int = 64) -> Lookup:
-    """Return a function that looks up perfect nodes of the tree of `size` leaves in its tiles.
+def _row_above(row: bytes) -> bytes:
+    """Return the parents of joined hashes; a last one without a sibling has none."""
+    hashed, size = hashlib.sha256, 2 * HASH_SIZE
+    pairs = range(0, len(row) - len(row) % size, size)
+    return b"".join([hashed(b"\x01" + row[at : at + size]).digest() for at in pairs])
 
-    `read(level, n, width)` gives the first `width` hashes of a tile, joined.
+
+def tile_rows(read: ReadTile, remembered: int = 64) -> ReadRows:
+    """Return a function that gives a tile's hashes and the rows of perfect nodes above them.
+
+    `read(level, n, width)` gives the first `width` hashes of a tile, joined; they never change,
+    so that many tiles are remembered.
     """
 
     @lru_cache(maxsize=remembered)
-    def tile(level: int, n: int) -> bytes:
-        width = min(WIDTH, (size >> HEIGHT * level) - n * WIDTH)
-        hashes = read(level, n, width)
-        if len(hashes) != width * HASH_SIZE:
+    def rows(level: int, n: int, width: int) -> list[bytes]:
+        found = [read(level, n, width)]
+        if len(found[0]) != width * HASH_SIZE:
             raise IntegrityBroken("a tile lacks hashes", where=tile_path(level, n, width))
-        return hashes
+        while len(found[-1]) > HASH_SIZE:
+            found.append(_row_above(found[-1]))
+        return found
+
+    return rows
+
+
+def node_lookup(size: int, read: ReadTile) -> Lookup:
+    """Return a function that looks up perfect nodes of the tree of `size` leaves in its tiles."""
+    return node_in(size, tile_rows(read))
+
+
+def node_in(size: int, rows: ReadRows) -> Lookup:
+    """Return the same over rows that may be remembered from another size of the tree."""
 
     def node(height: int, index: int) -> bytes:
         level, inner = divmod(height, HEIGHT)
         n, place = divmod(index << inner, WIDTH)
-        return fold_joined(tile(level, n)[place * HASH_SIZE : (place + (1 << inner)) * HASH_SIZE])
+        width = min(WIDTH, (size >> HEIGHT * level) - n * WIDTH)
+        start = (place >> inner) * HASH_SIZE
+        return rows(level, n, width)[inner][start : start + HASH_SIZE]
 
     return node
 

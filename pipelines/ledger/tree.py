@@ -60,12 +60,12 @@ def grow(size: int, peaks: dict[int, bytes], leaves: Sequence[bytes]) -> Growth:
     nodes: dict[NodeId, bytes] = {
         (height, (size >> height) - 1): peak for height, peak in peaks.items()
     }
-    now = dict(peaks)
-    for place, leaf in enumerate(leaves, start=size):
-        height, index, node = 0, place, leaf
+    now, sha256 = dict(peaks), hashlib.sha256
+    for place, node in enumerate(leaves, start=size):
+        height, index = 0, place
         nodes[0, index] = node
         while index & 1:
-            node = hash_node(now.pop(height), node)
+            node = sha256(b"\x01" + now.pop(height) + node).digest()  # noqa: PLW2901 - its parent
             height, index = height + 1, index >> 1
             nodes[height, index] = node
         now[height] = node

@@ -6,17 +6,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from pipelines.errors import IntegrityBroken
 from pipelines.ledger import tree, verify
 from pipelines.ledger.bundle import copy_log, write_bundle
-from pipelines.ledger.entry import bound_to, encrypt, frame, read_entry, seal
+from pipelines.ledger.entry import SALT_SIZE, Part, bound_to, read_entry, seal
 from pipelines.ledger.erasure import erase, plan
+from pipelines.ledger.keys import NONCE_SIZE
 from pipelines.ledger.log import Ledger
 from pipelines.ledger.note import Algorithm, Checkpoint, Signer, opened
 from pipelines.ledger.tiles import fold
@@ -123,8 +124,9 @@ def rewrite(place: Place, ledger: Ledger, seq: int, content: bytes) -> None:
     row = ledger.row(seq)
     fields = read_entry(row.entry)
     key = ledger.keys.data_key(f"s{seq % 3}", ledger.keys.of_subject(f"s{seq % 3}")[0].bucket)
-    body = frame(key, content)
-    part = encrypt(key, body, bound_to(ledger.origin, row.id, 0))
+    body, nonce = bytes(SALT_SIZE) + key.label + content, bytes(NONCE_SIZE)
+    sealed = key.cipher.encrypt(nonce, body, bound_to(ledger.origin, row.id, 0))
+    part = Part(key.key_id, nonce, sealed)
     entry = row.entry.replace(fields["ct"][0].encode(), part.digest().encode())
     entry = entry.replace(fields["pc"][0].encode(), hashlib.sha256(body).hexdigest().encode())
     place.query(
