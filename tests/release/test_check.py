@@ -13,14 +13,20 @@ import pytest
 from pipelines.errors import BadRequest, NotThere
 from pipelines.layout import Layout, State
 from pipelines.records import Check
-from pipelines.release import check, gate
+from pipelines.release import check, gate, scenarios
 from pipelines.release import checks as catalogue
 from pipelines.release import policy as packs
 from pipelines.release.checks._case import Finding, Line
 from pipelines.typed import read_json
-from tests.conftest import ROOT
+from tests.conftest import ROOT, git
 from tests.release import cases
 
+SCENARIOS = """
+people:
+  earner: {values: {income: 70.0, debt: 5.0, job: baker, blue: 0, years: 40.0}}
+scenarios:
+  - {name: high income, person: earner, must: be approved, because: a test}
+"""
 MARKED_JOB, MARKED_INCOME, MARKED_ID = "zqjxvk", 51.62387, "wfpgbm"
 
 
@@ -35,8 +41,14 @@ def marked() -> object:
 
 @pytest.fixture
 def world(tmp_path: Path, state: State) -> cases.World:
-    """Return a world with marked values in it."""
-    return cases.make(tmp_path / "repo", state, marked())  # type: ignore[arg-type]
+    """Return a world with marked values in it, and with a committed scenario."""
+    made = cases.make(tmp_path / "repo", state, marked())  # type: ignore[arg-type]
+    path = scenarios.path(made.layout, cases.MODEL_NAME)
+    path.parent.mkdir()
+    path.write_text(SCENARIOS, encoding="utf-8")
+    git(made.layout.root, "add", "policies")
+    git(made.layout.root, "commit", "--quiet", "--message", "scenarios")
+    return made
 
 
 def test_the_whole_stage_leaves_a_passing_verdict_and_tells_no_value(world: cases.World) -> None:
