@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from pipelines.ledger.key_store import WrappedKey
 from pipelines.ledger.keys import ID_SIZE, NONCE_SIZE, Keys, Ring
 from tests.ledger.places import PostgresPlace, draft
 from tests.ledger.postgres import Cluster
+from tests.ledger.test_crashes import Writer, check
 
 WRITER, ERASER = "keys_writer", "keys_eraser"
 WRAPPED_SIZE = 60
@@ -281,3 +283,20 @@ def test_only_links_are_not_waited_for(
     store.destroy([b"key"])
     assert "on" == seen["DELETE"]
     store.close()
+
+
+def test_writers_in_processes_of_their_own_agree(shop: PostgresPlace) -> None:
+    """Two processes that record about the same new people seal under one key for each, all told."""
+    writers = [Writer(shop) for _ in range(2)]
+    shared = "SELECT count(*) FROM (SELECT 1 FROM part GROUP BY key_id HAVING count(*) > 1) AS two"
+    until = time.monotonic() + 60
+    while shop.query(shared)[0][0] < 20:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    for writer in writers:
+        writer.kill()
+    check(shop, None)
+    twice = "SELECT ref, bucket FROM dek WHERE ref <> '' GROUP BY 1, 2 HAVING count(*) > 1"
+
+    assert [] == shop.query_keys(twice)
+    assert not any("refused" in line for line in writers[0].lines())
