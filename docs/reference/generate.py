@@ -28,7 +28,8 @@ from pipelines.account import (
 from pipelines.cli.main import COMMANDS, clew
 from pipelines.decisions import record, surroundings
 from pipelines.decisions import records as decided
-from pipelines.release import policy, scenarios
+from pipelines.release import envelope, modification, policy, scenarios, version_files
+from pipelines.release.documents import crosswalk
 from pipelines.watch import findings
 
 TRIED = {True: "yes", False: "no"}
@@ -70,6 +71,7 @@ def pages() -> dict[str, str]:
         "errors.md": tree(),
         "flow.md": steps(),
         "records.md": facts(),
+        "crosswalk.md": f"{NOTE}\n{crosswalk.page()}",
     }
 
 
@@ -195,6 +197,10 @@ def facts() -> str:
     """Return the page of the records and of the tags in MLflow."""
     lines = [NOTE, "# Records\n", f"{inspect.getdoc(records)}\n"]
     lines += [_struct(kind) for kind in _structs(records)]
+    lines.append(f"## Releasing\n\n{inspect.getdoc(modification)}\n")
+    lines += [_struct(version_files.Declared)]
+    for module in (modification, envelope):
+        lines += [_struct(kind) for kind in _structs(module)]
     lines.append(f"## Deciding\n\n{inspect.getdoc(decided)}\n")
     lines += [_struct(kind) for kind in _structs(decided)]
     for module in (record, surroundings):

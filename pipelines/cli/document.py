@@ -48,10 +48,11 @@ def document(kind: str, version: str, form: str, out: Path | None, strict: bool)
 
 
 def _made(place: Place, kind: str, version: str) -> Document:
-    from pipelines.release.documents import standing, write
+    from pipelines.release.documents import standing, template, write
     from pipelines.release.documents.declared import of_people
     from pipelines.release.version_files import fetched
 
+    template.read(kind)  # a kind that is none is refused before anything is asked for
     settings = params.read(place.layout.params)
     registry = wiring.registry(place.state)(settings.model_name)
     found = registry.version(version)

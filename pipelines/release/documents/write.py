@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from pipelines.release.documents import markdown, page, template
+from pipelines.release.documents import crosswalk, markdown, page, template
 from pipelines.release.documents.changed import of_change
 from pipelines.release.documents.data import of_data
 from pipelines.release.documents.declared import of_declared
@@ -33,7 +33,7 @@ def known(files: VersionFiles) -> Known:
 
 def document(kind: str, found: Known, subject: str) -> Document:
     """Return a document of this kind, filled with what is known. Raises NotThere."""
-    return template.fill(template.read(kind), found, subject)
+    return template.fill(template.read(kind), found | crosswalk.of_version(found), subject)
 
 
 def card(files: VersionFiles, model_name: str) -> None:
