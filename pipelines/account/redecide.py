@@ -30,7 +30,15 @@ from pipelines.decisions import readback
 from pipelines.decisions.decide import Holdout, decide
 from pipelines.decisions.load import LoadedModel, Standing
 from pipelines.decisions.readback import ReadBack
-from pipelines.decisions.record import DECISION, Call, Origin, Recorded, decision, facts_of
+from pipelines.decisions.record import (
+    DECISION,
+    Call,
+    Origin,
+    Recorded,
+    Recorder,
+    decision,
+    facts_of,
+)
 from pipelines.decisions.records import Decided
 from pipelines.errors import BadRequest, GateRefused
 from pipelines.ledger.entry import Draft, now_ms
@@ -111,7 +119,7 @@ def dry_run(ledger: Ledger, number: bytes, model: LoadedModel, person: str, reas
 
 
 def redecide(
-    ledger: Ledger,
+    recorder: Recorder,
     number: bytes,
     model: LoadedModel,
     origin: Origin,
@@ -121,10 +129,11 @@ def redecide(
 ) -> Tally:
     """Decide again for good: one entry for each, pointing at what it takes the place of.
 
-    It carries out the newest dry run with this version, approved by somebody who did not open the
-    incident. Killed, it goes on when started again. Raises GateRefused.
+    Each names the surroundings of this process, as every decision does. It carries out the newest
+    dry run with this version, approved by somebody who did not open the incident. Killed, it goes
+    on when started again. Raises GateRefused.
     """
-    person, reason = named(person), reasoned(reason)
+    person, reason, ledger = named(person), reasoned(reason), recorder.ledger
     found, tally = dossier(ledger, number), Tally(model.name.version)
     _approvable(found, model, person)
     block: list[Anew] = []
@@ -137,9 +146,9 @@ def redecide(
     for anew in everybody:
         block.append(anew)
         if len(block) == BLOCK:
-            _record(ledger, found, block, origin, call, word)
+            _record(recorder, found, block, origin, call, word)
             block = []
-    _record(ledger, found, block, origin, call, word)
+    _record(recorder, found, block, origin, call, word)
     if not any(each.came_to == tally.told() for each in found.done("redecided")):
         act(ledger, number, "redecided", person, reason, tally.told())
     return tally
@@ -224,7 +233,7 @@ def _of_incident(said: Later, incident: str) -> bool:
 
 
 def _record(
-    ledger: Ledger,
+    recorder: Recorder,
     found: Dossier,
     block: list[Anew],
     origin: Origin,
@@ -232,17 +241,24 @@ def _record(
     word: tuple[str, str, str],
 ) -> None:
     """Record those of a block that are not in the log yet."""
+    ledger, surroundings = recorder.ledger, recorder.decided_in
     numbers = [number_of(ledger, REDECISION, found.id, each.found.id.hex()) for each in block]
     known = ledger.store.seq_of(numbers)
     ledger.record_many(
-        _draft(number, found, anew, origin, call, word)
+        _draft(number, found, anew, origin, call, word, surroundings)
         for number, anew in zip(numbers, block, strict=True)
         if number not in known
     )
 
 
 def _draft(
-    number: bytes, found: Dossier, anew: Anew, origin: Origin, call: Call, word: tuple[str, ...]
+    number: bytes,
+    found: Dossier,
+    anew: Anew,
+    origin: Origin,
+    call: Call,
+    word: tuple[str, ...],
+    surroundings: str | None,
 ) -> Draft:
     request, subject = anew.found.made.request, anew.found.made.decided.subject
     if request is None or subject is None:
@@ -252,7 +268,7 @@ def _draft(
         former_id=anew.former_id,
         incident_id=found.id,
         outcome=anew.holds,
-        made=decision(request, anew.decided, origin, call, now_ms()),
+        made=decision(request, anew.decided, origin, call, now_ms(), surroundings),
         person=word[0],
         reason=word[1],
         at=word[2],

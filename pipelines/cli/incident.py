@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pipelines import params, wiring
 from pipelines.cli import voice
 from pipelines.cli.contest import BY
-from pipelines.cli.options import JSON, YES, Place, here, open_ledger
+from pipelines.cli.options import JSON, YES, Place, here, open_ledger, recorder_here
 from pipelines.cli.release import REASON
 from pipelines.cli.what_if import where
 from pipelines.errors import BadRequest
@@ -112,7 +112,7 @@ def show(incident_id: str, out: Path | None, as_json: bool) -> None:
         touched = account.affected(ledger, found.incident)
     facts = incident_report.facts(found, touched, at.date())
     if out is None:
-        voice.record(facts, as_json=as_json)
+        _tell(facts, as_json=as_json)
         return
     kind = out.suffix.removeprefix(".")
     if kind == "json":
@@ -123,6 +123,42 @@ def show(incident_id: str, out: Path | None, as_json: bool) -> None:
     else:
         raise BadRequest("no such format", observed=kind, expected="html, pdf, md, json")
     voice.record({"dossier": str(out)}, as_json=as_json)
+
+
+def _tell(facts: dict[str, Any], *, as_json: bool) -> None:
+    """Print a dossier; on a terminal without the ids of everybody affected, in one line an act."""
+    if as_json:
+        voice.record(facts, as_json=True)
+        return
+    short = facts | {"affected": len(facts["affected"])}
+    acts = short.pop("actions")
+    voice.record(short, as_json=False)
+    rows = [
+        {name: each[name] for name in ("at", "did", "person", "reason")}
+        | {"came_to": _words(each["came_to"])}
+        for each in acts
+    ]
+    voice.result(rows, as_json=False)
+
+
+def _figures(told: dict[str, Any], *, as_json: bool) -> None:
+    """Print what deciding again came to."""
+    if not as_json:
+        told |= {name: _words(told[name]) for name in ("moves", "left_alone")}
+        told |= {"changed": ", ".join(told["changed"])} if "changed" in told else {}
+    voice.record(told, as_json=as_json)
+
+
+def _words(told: dict[str, Any]) -> str:
+    """Return figures as words; digests are for the dossier."""
+    flat = {
+        name: ", ".join(f"{key}: {count}" for key, count in value.items())
+        if isinstance(value, dict)
+        else value
+        for name, value in told.items()
+        if not name.endswith(("_sha256", "_id"))
+    }
+    return "; ".join(f"{name.replace('_', ' ')} {value}" for name, value in flat.items())
 
 
 @incident.command("roll-back")
@@ -158,7 +194,7 @@ def dry_run(incident_id: str, version: str, person: str, reason: str, as_json: b
     place, number = here(), as_number(incident_id)
     with _loaded(place, version) as found, open_ledger(place.state) as ledger:
         tally = account.dry_run(ledger, number, found.model, person, reason)
-    voice.record(tally.told() | {"changed": tally.changed}, as_json=as_json)
+    _figures(tally.told() | {"changed": tally.changed}, as_json=as_json)
 
 
 @incident.command()
@@ -201,12 +237,15 @@ def redecide(
         explain.checked(known.letter, language, kind)
     notice = settings.read(place.state).contest
     with _loaded(place, version) as found, open_ledger(place.state) as ledger:
-        tally = account.redecide(ledger, number, found.model, found.origin, notice, person, reason)
+        recorder = recorder_here(place, ledger)
+        tally = account.redecide(
+            recorder, number, found.model, found.origin, notice, person, reason
+        )
         written = 0
         if letters is not None:
             office = notify.Office(ledger, where(place), place.layout, known.letter)
             written = notify.run(office, tally.changed, letters, kind, language, person)
-    voice.record(tally.told() | {"letters": written}, as_json=as_json)
+    _figures(tally.told() | {"letters": written}, as_json=as_json)
 
 
 @incident.command()

@@ -26,6 +26,7 @@ from pipelines.account.letter_text import page
 from pipelines.decisions import rights
 from pipelines.decisions.decide import Holdout, decide
 from pipelines.decisions.load import LoadedModel, Standing
+from pipelines.decisions.record import Recorder
 from pipelines.decisions.service.in_force import Loaded, load_promoted
 from pipelines.errors import BadRequest, GateRefused, NotThere
 from pipelines.layout import Layout
@@ -94,7 +95,7 @@ class Trouble:
 
     def again(self, number: str, person: str = "Grace") -> redecide.Tally:
         return redecide.redecide(
-            self.ledger,
+            Recorder(self.ledger, "surroundings"),
             bytes.fromhex(number),
             self.loaded.model,
             self.loaded.origin,
@@ -194,10 +195,11 @@ def test_deciding_again_carries_out_the_dry_run(trouble: Trouble) -> None:
     for each in trouble.people:
         course = afterwards.course(trouble.ledger, each)
         ((step, said),) = course.of(Redecision)
-        assert (each.hex(), found.id, "1") == (
+        assert (each.hex(), found.id, "1", "surroundings") == (
             said.former_id,
             said.incident_id,
             said.made.origin.version,
+            said.made.decided_in,
         )
         assert step.id == course.head
     assert () == afterwards.course(trouble.ledger, trouble.before).steps
