@@ -39,7 +39,7 @@ from pipelines.account.replay import replay
 from pipelines.account.replay_many import replay_many
 from pipelines.account.then import Then, said
 from pipelines.account.trace import trace
-from pipelines.canonical import canonical_json, sha256_file, sha256_tree
+from pipelines.canonical import sha256_file
 from pipelines.contract import Contract
 from pipelines.data import files as data_files
 from pipelines.decisions.record import as_number
@@ -49,11 +49,12 @@ from pipelines.ledger.entry import Draft
 from pipelines.model import environment, parts, proof, reference, score, store, train
 from pipelines.model.rows import rows
 from pipelines.params import Recipe
-from pipelines.records import Candidate, ModelVersion, Promotion, Split, Verdict
+from pipelines.records import Candidate, ModelVersion, Promotion, Split
 from pipelines.release import policy as packs
 from pipelines.release.version_files import VersionFiles
-from pipelines.typed import plain, read_json
+from pipelines.typed import read_json
 from tests.account.world import World, promote, register
+from tests.decisions import versions
 
 ROOT = Path(__file__).resolve().parent.parent
 ROUNDS = 15
@@ -130,22 +131,6 @@ def version(layout: Layout, recipe: Recipe, folder: Path) -> tuple[VersionFiles,
         reference_sha256=sha256_file(files.reference),
     )
     candidate.write(files.record)
-    pack = packs.read(Layout(ROOT), settings.policy)
-    files.policy.write_bytes(canonical_json(plain(pack)) + b"\n")
-    verdict = Verdict(
-        passed=True,
-        blocked_by=(),
-        candidate_id=candidate.id,
-        model_sha256=sha256,
-        test_sha256="",
-        params_sha256="",
-        policy=pack.name,
-        policy_sha256=pack.sha256,
-        champion_id="",
-        checks={},
-        outcomes={},
-    )
-    verdict.write(files.verdict)
     commit = subprocess.run(
         ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.strip()
@@ -154,14 +139,14 @@ def version(layout: Layout, recipe: Recipe, folder: Path) -> tuple[VersionFiles,
         version="",
         candidate_id=candidate.id,
         model_sha256=sha256,
-        verdict_id=verdict.id,
+        verdict_id="",
         passed=True,
         run_id=recipe.estimator,
         commit=commit,
         registry_run="",
-        files_sha256=sha256_tree(folder),
+        files_sha256="",
     )
-    return files, record
+    return files, versions.judged(files, record, packs.read(Layout(ROOT), settings.policy))
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import shutil
 import sys
 from pathlib import Path
@@ -10,31 +9,17 @@ from typing import Any
 
 import msgspec
 
-from pipelines.canonical import canonical_json, sha256_tree
 from pipelines.data import profile
 from pipelines.decisions.decide import Holdout, decide
 from pipelines.decisions.load import Standing, load
 from pipelines.model import environment
 from pipelines.model.score import MarginKind
 from pipelines.params import DecideParams
-from pipelines.records import ModelVersion, Part, Snapshot, Split, Verdict
-from pipelines.release.policy import Policy, Retention
+from pipelines.records import ModelVersion, Part, Snapshot, Split
 from pipelines.release.version_files import VersionFiles
-from pipelines.typed import plain
 from tests.decisions import versions
 from tests.model.small import CONTRACT, people
 
-PACK = Policy(
-    name="pack",
-    jurisdiction="nowhere",
-    in_force_from=dt.date(2026, 1, 1),
-    in_force_until=None,
-    risk_tier="minimal",
-    risk_because="made up",
-    sources=(),
-    checks={},
-    retention={"decision": Retention(months=0, because="made up")},
-)
 ROOT = Path(__file__).parents[2]
 LOCK = ROOT / "infra" / "locks" / "model.lock"
 SNAPSHOT = Snapshot(
@@ -67,28 +52,7 @@ def write_version(
     SPLIT.write(files.split)
     frames, edges = [people()], profile.edges([people()], CONTRACT, len(people()))
     profile.profile(frames, CONTRACT, edges).write(files.profile)
-    files.policy.write_bytes(canonical_json(plain(PACK)) + b"\n")
-    verdict = Verdict(
-        passed=True,
-        blocked_by=(),
-        candidate_id=record.candidate_id,
-        model_sha256=record.model_sha256,
-        test_sha256="",
-        params_sha256="",
-        policy=PACK.name,
-        policy_sha256=PACK.sha256,
-        champion_id="",
-        checks={},
-        outcomes={},
-    )
-    verdict.write(files.verdict)
-    return files, msgspec.structs.replace(
-        record,
-        version="",
-        registry_run="",
-        verdict_id=verdict.id,
-        files_sha256=sha256_tree(folder),
-    )
+    return files, versions.judged(files, record)
 
 
 def main(folder: str, kind: str, lock: str, *sent: str) -> None:

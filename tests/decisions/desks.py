@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from starlette.testclient import TestClient
 
 from pipelines.adapters.memory import MemoryRegistry
-from pipelines.canonical import canonical_json, sha256_tree
 from pipelines.decisions.decide import Holdout, decide
 from pipelines.decisions.load import LoadedModel, Standing
 from pipelines.decisions.record import Call, Origin, Recorder
@@ -28,10 +25,8 @@ from pipelines.decisions.service.stop import StopSwitch
 from pipelines.model.score import MarginKind
 from pipelines.params import DecideParams
 from pipelines.ports import Registry, RegistryEntry
-from pipelines.records import ModelVersion, Promotion, Verdict
+from pipelines.records import ModelVersion, Promotion
 from pipelines.release import champion, history
-from pipelines.release.policy import Policy, Retention
-from pipelines.typed import plain
 from tests.decisions import versions
 from tests.ledger.places import Place
 
@@ -47,17 +42,7 @@ ORIGIN = Origin(
     policy_sha256="b" * 64,
     promotion_id="9" * 64,
 )
-PACK = Policy(
-    name="pack",
-    jurisdiction="nowhere",
-    in_force_from=dt.date(2026, 1, 1),
-    in_force_until=None,
-    risk_tier="minimal",
-    risk_because="made up",
-    sources=(),
-    checks={},
-    retention={"decision": Retention(months=0, because="made up")},
-)
+PACK = versions.PACK
 
 
 def decided(model: LoadedModel, data: bytes, stop: Stop | None = None) -> Decided:
@@ -71,30 +56,9 @@ def registered(registry: Registry, folder: Path, kind: MarginKind, **given: Any)
     `given` are parts of the registry's entry.
     """
     files, record = versions.write(folder, kind)
-    files.policy.write_bytes(canonical_json(plain(PACK)) + b"\n")
-    verdict = Verdict(
-        passed=True,
-        blocked_by=(),
-        candidate_id=record.candidate_id,
-        model_sha256=record.model_sha256,
-        test_sha256="",
-        params_sha256="",
-        policy=PACK.name,
-        policy_sha256=PACK.sha256,
-        champion_id="",
-        checks={},
-        outcomes={},
-    )
-    verdict.write(files.verdict)
     entry: dict[str, Any] = {name: {} for name in ("tags", "params", "metrics", "folders")}
     entry |= {"dataset": {}, "inputs": {}, "example": {}, "description": ""} | given
-    made = msgspec.structs.replace(
-        record,
-        version="",
-        registry_run="",
-        verdict_id=verdict.id,
-        files_sha256=sha256_tree(folder),
-    )
+    made = versions.judged(files, record)
     return registry.register(RegistryEntry(version=made, files=folder, **entry))
 
 

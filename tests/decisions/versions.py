@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from pathlib import Path
 from typing import Any
 
-from pipelines.canonical import canonical_json, sha256_bytes, sha256_file
+import msgspec
+
+from pipelines.canonical import canonical_json, sha256_bytes, sha256_file, sha256_tree
 from pipelines.decisions.load import LoadedModel, load
 from pipelines.model import proof, store
 from pipelines.model.score import MarginKind
 from pipelines.params import DecideParams
-from pipelines.records import Candidate, ModelVersion
+from pipelines.records import Candidate, ModelVersion, Verdict
+from pipelines.release.policy import Policy, Retention
 from pipelines.release.version_files import VersionFiles
 from pipelines.typed import plain
 from tests.model.small import CONTRACT, made, people
@@ -28,6 +32,17 @@ APPLICATION: dict[str, Any] = {
     "paid_at": "2026-02-03T04:05:06.000007+02:00",
     "ratio": -0.25,
 }
+PACK = Policy(
+    name="pack",
+    jurisdiction="nowhere",
+    in_force_from=dt.date(2026, 1, 1),
+    in_force_until=None,
+    risk_tier="minimal",
+    risk_because="made up",
+    sources=(),
+    checks={},
+    retention={"decision": Retention(months=0, because="made up")},
+)
 
 
 def application(**changes: Any) -> bytes:
@@ -73,6 +88,32 @@ def write(
         files_sha256="files",
     )
     return files, record
+
+
+def judged(files: VersionFiles, record: ModelVersion, pack: Policy = PACK) -> ModelVersion:
+    """Write a pack, and the verdict that a version passed by; return its record to register."""
+    files.policy.write_bytes(canonical_json(plain(pack)) + b"\n")
+    verdict = Verdict(
+        passed=True,
+        blocked_by=(),
+        candidate_id=record.candidate_id,
+        model_sha256=record.model_sha256,
+        test_sha256="",
+        params_sha256="",
+        policy=pack.name,
+        policy_sha256=pack.sha256,
+        champion_id="",
+        checks={},
+        outcomes={},
+    )
+    verdict.write(files.verdict)
+    return msgspec.structs.replace(
+        record,
+        version="",
+        registry_run="",
+        verdict_id=verdict.id,
+        files_sha256=sha256_tree(files.folder),
+    )
 
 
 def loaded(
