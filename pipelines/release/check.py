@@ -76,15 +76,16 @@ def run(context: Context) -> tuple[Check, ...]:
     layout = context.layout
     params = read_params(layout.params)
     policy = packs.read(layout, params.policy)
-    case = _case(context, params)
+    case = case_of(context, params)
     shutil.rmtree(layout.checks, ignore_errors=True)
     layout.checks.mkdir(parents=True)
-    found = tuple(_one(name, case, policy) for name in catalogue.names())
+    found = tuple(one(name, case, policy) for name in catalogue.names())
     (layout.checks / "index.html").write_text(index_page(found, policy), encoding="utf-8")
     return found
 
 
-def _one(name: str, case: Case, policy: Policy) -> Check:
+def one(name: str, case: Case, policy: Policy) -> Check:
+    """Run one check; write its report and its record, and return that."""
     from pipelines.release import reports
 
     def judge() -> Finding:
@@ -114,7 +115,8 @@ def _report(
     return None
 
 
-def _case(context: Context, params: Params) -> Case:
+def case_of(context: Context, params: Params) -> Case:
+    """Return the candidate on trial, from the records of the checkout."""
     from pipelines.contract import Contract
 
     layout = context.layout

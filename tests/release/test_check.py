@@ -200,19 +200,19 @@ def test_a_mistyped_threshold_is_an_error_of_its_check(world: cases.World) -> No
     with pytest.raises(BadRequest):
         world.limits("performance")
     policy = packs.read(world.layout, cases.PACK)
-    assert "error" == check._one("performance", _ready(world), policy).outcome
+    assert "error" == check.one("performance", _ready(world), policy).outcome
 
 
 def test_scores_of_another_candidate_are_an_error(world: cases.World) -> None:
     """A check never judges scores that belong to another candidate, or that were changed."""
     case = _ready(world)
     policy = packs.read(world.layout, cases.PACK)
-    assert "pass" == check._one("performance", case, policy).outcome
+    assert "pass" == check.one("performance", case, policy).outcome
     scores = world.layout.evaluation / "scores.parquet"
     scores.write_bytes(scores.read_bytes() + b"\0")
-    assert "error" == check._one("performance", world.case, policy).outcome
+    assert "error" == check.one("performance", world.case, policy).outcome
     shutil.rmtree(world.layout.evaluation)
-    assert "error" == check._one("performance", world.case, policy).outcome
+    assert "error" == check.one("performance", world.case, policy).outcome
 
 
 def _ready(world: cases.World) -> cases.Case:
