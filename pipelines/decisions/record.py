@@ -90,13 +90,21 @@ class KeyReused(BadRequest):
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A decision that is in the ledger, with what proves it offline."""
+    """A decision that is in the ledger, with what proves it offline.
+
+    `proven` is the proof, or the receipt that it is made of once somebody asks for it.
+    """
 
     made: Decision
     id: str
     index: int
     entry: bytes
-    proof: str
+    proven: str | Receipt = field(repr=False)
+
+    @property
+    def proof(self) -> str:
+        """The ``.tlog-proof`` file."""
+        return self.proven if isinstance(self.proven, str) else self.proven.proof.text()
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +275,7 @@ class Recorder:
 
 def recorded(made: Decision, receipt: Receipt) -> Recorded:
     """Return a decision with its receipt."""
-    return Recorded(made, receipt.id.hex(), receipt.index, receipt.entry, receipt.proof.text())
+    return Recorded(made, receipt.id.hex(), receipt.index, receipt.entry, receipt)
 
 
 def as_number(text: str) -> bytes:
