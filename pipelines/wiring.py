@@ -7,7 +7,7 @@ import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.errors import BadRequest, Unavailable
+from pipelines.errors import BadRequest, NotThere, Unavailable
 from pipelines.layout import Layout, State
 from pipelines.ports import AlertTarget, Context, Lineage, Registry, Run, WatchLog
 
@@ -123,11 +123,34 @@ def key_store(state: State) -> KeyStore:
             "data keys in a file, while a database is named for them",
             where=str(state.data_keys),
             expected=f"the one or the other of the file and {KEYS_URL_VARIABLE}",
-            hint="docs/how-to/run-in-production.md",
+            hint="clew keys move",
         )
     from pipelines.adapters.postgres_key_store import PostgresKeyStore
 
     return PostgresKeyStore(url)
+
+
+def move_keys(state: State) -> int:
+    """Move the data keys from the file into the database at ``CLEW_KEYS_URL``; return how many.
+
+    The file is deleted once the database has them all. Raises NotThere without the one or other,
+    BadRequest where the database's role may not destroy keys.
+    """
+    from pipelines.adapters.key_store import SqliteKeyStore
+    from pipelines.adapters.postgres_key_store import PostgresKeyStore
+    from pipelines.ledger.keys import Keys, copy_keys
+
+    url = os.environ.get(KEYS_URL_VARIABLE)
+    if not url or not state.data_keys.exists():
+        raise NotThere("no file of data keys to move, or no database", where=KEYS_URL_VARIABLE)
+    source = SqliteKeyStore(state.data_keys)
+    target = Keys(PostgresKeyStore(url), state.ledger_ring)
+    target.refuse_to_destroy()
+    moved = copy_keys(Keys(source, state.ledger_ring), target.store)
+    source.close()
+    for path in state.keys.glob(f"{state.data_keys.name}*"):
+        path.unlink()
+    return moved
 
 
 def ledger_guard(state: State) -> Path:

@@ -92,7 +92,7 @@ def pull(url: str, vkey: str, require: str | None, as_json: bool) -> None:
 
 @click.group()
 def keys() -> None:
-    """Rotate the keys of the ledger."""
+    """Rotate the keys of the ledger, or move them into a database."""
 
 
 @keys.command()
@@ -123,6 +123,28 @@ def rotate(signing: bool, person: str, reason: str, yes: bool) -> None:
     fresh = rotation.rotate(state.ledger_signer, state.ledger_policy, opened, told)
     voice.note(f"give {state.ledger_policy} to whoever verifies, on another way than the bundles")
     voice.record({"vkey": fresh.vkey(), "policy": state.ledger_policy}, as_json=False)
+
+
+@keys.command()
+@PERSON
+@REASON
+@YES
+def move(person: str, reason: str, yes: bool) -> None:
+    """Move the data keys from their file into the database at CLEW_KEYS_URL; delete the file.
+
+    End every process that records before. It wants the eraser's role. Rotate afterwards, so that
+    old copies of the file open nothing.
+    """
+    from pipelines.decisions import rights
+
+    state = here().state
+    voice.confirm(
+        [f"move       {state.data_keys} into a database", f"by         {person}"], yes=yes
+    )
+    moved = wiring.move_keys(state)
+    with open_ledger(state) as ledger:
+        number = rights.record_act(ledger, "keys_moved", person, reason)
+    voice.record({"moved": moved, "recorded": number}, as_json=False)
 
 
 @click.command()

@@ -322,3 +322,18 @@ class Keys:
 
 def _bound_to(key_id: bytes, epoch: int) -> bytes:
     return key_id + epoch.to_bytes(8)
+
+
+def copy_keys(source: Keys, target: KeyStore) -> int:
+    """Copy keys that a person has, and holds, into another store of the same ring; return how many.
+
+    What is there already is left. Nobody may record meanwhile.
+    """
+    with source.exclusively("erasure"):
+        there = {key.key_id for key in target.select()}
+        missing = [key for key in source.store.select() if key.ref and key.key_id not in there]
+        target.add(missing)
+        target.retire([key.key_id for key in missing if key.retired])
+        for ref, reason in source.store.holds():
+            target.set_hold(ref, reason)
+    return len(missing)

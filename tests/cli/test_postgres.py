@@ -172,6 +172,35 @@ def test_a_file_of_keys_beside_the_database_is_refused(state: State, number: str
     assert number
 
 
+def test_keys_move_from_a_file_into_the_database(
+    scratch: Path,
+    state: State,
+    tmp_path: Path,
+    roles: dict[str, dict[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What keys in a file sealed is read, held and verified with the same keys in the database."""
+    ledger_alone = {URL: roles["writer"][URL]}
+    monkeypatch.setenv(URL, ledger_alone[URL])
+    monkeypatch.delenv(KEYS_URL, raising=False)
+    number = recorded(state, tmp_path)
+    assert 0 == clew(scratch, ledger_alone, "hold", SUBJECT, *WHO).returncode
+    refused = clew(scratch, roles["writer"], "verify")
+    assert (2, True) == (refused.returncode, "clew keys move" in refused.stderr)
+    refused = clew(scratch, roles["writer"], "keys", "move", *WHO, "--yes")
+    assert (2, True) == (refused.returncode, "as keys_eraser" in refused.stderr)
+    assert state.data_keys.exists()
+    moved = clew(scratch, roles["eraser"], "keys", "move", *WHO, "--yes")
+    assert 0 == moved.returncode, moved.stderr
+    assert [] == list(state.keys.glob("data-keys*"))
+    words = ("receipt", number, "--out", str(tmp_path / "bundle"), "--person", "ada")
+    for again in (("verify",), words):
+        assert 0 == clew(scratch, roles["writer"], *again).returncode
+    held = clew(scratch, roles["eraser"], "erase", SUBJECT, *WHO, "--yes")
+    assert (4, True) == (held.returncode, "legal hold" in held.stderr)
+    assert 7 == clew(scratch, roles["eraser"], "keys", "move", *WHO, "--yes").returncode
+
+
 def everything(state: State) -> tuple[object, ...]:
     """Return what an erasure, a rotation or a lifted hold would change."""
     store, keys = wiring.ledger_store(state), wiring.key_store(state)
