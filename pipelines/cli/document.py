@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from pipelines import params, wiring
 from pipelines.cli import voice
+from pipelines.cli.inventory import newest_reports
 from pipelines.cli.options import Place, here
 from pipelines.errors import BadRequest
-from pipelines.release.documents.template import Document
+
+if TYPE_CHECKING:
+    from pipelines.records import ModelVersion
+    from pipelines.release.documents.fact import Known
+    from pipelines.release.documents.template import Document
+    from pipelines.release.version_files import VersionFiles
 
 FORMATS = click.Choice(("md", "html"))
 
@@ -57,7 +64,23 @@ def _made(place: Place, kind: str, version: str) -> Document:
     registry = wiring.registry(place.state)(settings.model_name)
     found = registry.version(version)
     with tempfile.TemporaryDirectory() as folder:
-        known = write.known(fetched(registry, found, Path(folder) / "version"))
+        files = fetched(registry, found, Path(folder) / "version")
+        known = write.known(files) | _watched(place, found, files)
     said = {name: fact for name, fact in known.items() if not name.startswith("documentation.")}
     known = said | of_people(settings.documentation) | standing.of_version(registry, found)
     return write.document(kind, known, f"{found.model_name} version {found.version}")
+
+
+def _watched(place: Place, found: ModelVersion, files: VersionFiles) -> Known:
+    """Return what the watch last found of a version, for the risk register too."""
+    from pipelines.release.documents.fact import SHORT, Source, told, under
+    from pipelines.release.documents.judged import risks
+
+    made = newest_reports(place, found.model_name).get(found.version)
+    if made is None or made.files_sha256 != found.files_sha256:
+        return {}
+    last = f"{made.start} to {made.end}: {len(made.alarms)} alarms, asks for {made.action}"
+    # Findings stand the worst first, so the first of each check is how it came out.
+    worst = {each.check: each.status for each in reversed(made.findings)}
+    shown = {name: f"{status} (report {made.id[:SHORT]})" for name, status in worst.items()}
+    return under("watch", told(Source("watch report", made.id), last=last)) | risks(files, shown)

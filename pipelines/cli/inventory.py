@@ -14,8 +14,8 @@ from pipelines.cli.options import JSON, Place, here, open_ledger
 from pipelines.typed import plain, read_json
 
 if TYPE_CHECKING:
-    from pipelines.params import Params
     from pipelines.release.documents.inventory import Entry, Watched
+    from pipelines.watch.findings import WatchReport
     from pipelines.watch.window import Window
 
 
@@ -38,7 +38,7 @@ def inventory(as_json: bool) -> None:
         wiring.registry(place.state)(settings.model_name),
         window.name,
         _decisions(place, window),
-        _watched(place, settings),
+        _watched(place, settings.model_name),
         croniter(settings.schedules.watch_decisions, now).get_next(dt.datetime).isoformat(),
     )
     if not found:
@@ -56,19 +56,24 @@ def _decisions(place: Place, window: Window) -> Mapping[str, int] | None:
         return by_version(ledger, window.start, window.end)
 
 
-def _watched(place: Place, settings: Params) -> dict[str, Watched]:
+def newest_reports(place: Place, model_name: str) -> dict[str, WatchReport]:
     """Return each version's newest report of the watch, by the end of its window."""
-    from pipelines.release.documents.inventory import Watched
     from pipelines.watch.findings import WatchReport
     from pipelines.watch.places import Places
 
-    files = Places(place.state, settings.model_name).watched
+    files = Places(place.state, model_name).watched
     made = [read_json(path, WatchReport) for path in files.every()]
+    return {each.version: each for each in sorted(made, key=lambda each: each.end)}
+
+
+def _watched(place: Place, model_name: str) -> dict[str, Watched]:
+    from pipelines.release.documents.inventory import Watched
+
     return {
-        each.version: Watched(
+        version: Watched(
             until=each.end, report=each.id, alarms=len(each.alarms), action=each.action
         )
-        for each in sorted(made, key=lambda each: each.end)
+        for version, each in newest_reports(place, model_name).items()
     }
 
 

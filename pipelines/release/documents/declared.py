@@ -6,10 +6,11 @@ from msgspec.structs import asdict
 
 from pipelines.canonical import sha256_json
 from pipelines.documentation import Documentation
-from pipelines.params import Schedules, WatchParams
+from pipelines.params import Schedules
 from pipelines.release.documents.fact import Known, Row, Source, Table, listed, told, under
 from pipelines.release.version_files import Declared, VersionFiles
 from pipelines.typed import plain, read_json
+from pipelines.watch_params import WatchParams
 
 
 def of_declared(files: VersionFiles) -> Known:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from pipelines.records import Check, Verdict
 from pipelines.release.check import report_path
@@ -26,8 +26,7 @@ def of_verdict(files: VersionFiles) -> Known:
         "policy.sources": _sources(policy, pack),
         "policy.thresholds": _thresholds(policy, pack),
     }
-    if policy.risks:
-        found["risks"] = _risks(policy, verdict, pack)
+    found |= risks(files, {})
     if checks := _checks(files, verdict, policy):
         found["checks"] = Table(
             "Checks", ("check", "role", "outcome", "observed", "expected", "because"), checks
@@ -86,14 +85,21 @@ def _checks(files: VersionFiles, verdict: Verdict, policy: Policy) -> tuple[Row,
     )
 
 
-def _risks(policy: Policy, verdict: Verdict, source: Source) -> Table:
-    """Return the risk register: each risk with its guards and how they last came out."""
+def risks(files: VersionFiles, watched: Mapping[str, str]) -> Known:
+    """Return the risk register: each risk with its guards and how they last came out.
+
+    `watched` says how each check of the watch last came out of this version.
+    """
+    verdict, policy = read_json(files.verdict, Verdict), read_json(files.policy, Policy)
+    source = Source("policy pack", verdict.policy_sha256)
+    if not policy.risks:
+        return {}
     names = ("risk", "guarded before deployment by", "guarded after it by", "because")
     rows = (
-        Row((r.risk, _guards(r.checks, verdict), _watched(r.watch), r.because), source)
+        Row((r.risk, _guards(r.checks, verdict), _watched(r.watch, watched), r.because), source)
         for r in policy.risks
     )
-    return Table("Risk register", names, tuple(rows))
+    return {"risks": Table("Risk register", names, tuple(rows))}
 
 
 def _guards(checks: tuple[str, ...], verdict: Verdict) -> str:
@@ -106,8 +112,9 @@ def _guards(checks: tuple[str, ...], verdict: Verdict) -> str:
     return listed(told_of) or "no check"
 
 
-def _watched(findings: tuple[str, ...]) -> str:
-    return listed(f"watch {name}" for name in findings) or "no finding of the watch"
+def _watched(names: tuple[str, ...], watched: Mapping[str, str]) -> str:
+    told_of = (f"{name}: {watched.get(name, 'not watched yet')}" for name in names)
+    return listed(told_of) or "no finding of the watch"
 
 
 def checks_of(files: VersionFiles, verdict: Verdict) -> Iterator[Check]:

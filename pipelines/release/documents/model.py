@@ -30,9 +30,7 @@ def of_model(files: VersionFiles) -> Known:
 
 def _candidate(found: Candidate, source: Source) -> Known:
     threshold, band = float.fromhex(found.threshold), float.fromhex(found.refer_band)
-    refers = (
-        f"a person decides within {band / 2:g} log-odds of it" if band else "nobody by the band"
-    )
+    refers = f"a person decides within {band / 2:g} log-odds of it" if band else "no band around it"
     facts = told(
         source,
         candidate=source.id,

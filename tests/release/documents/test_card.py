@@ -133,6 +133,7 @@ LACKING = {
     "training.trade_off",
     "version.tenures",
     "watch.bounds",
+    "watch.last",
 }
 
 
