@@ -28,9 +28,9 @@ from pipelines.contract import Column, Contract
 from pipelines.data import sketch
 from pipelines.data.sketch import Axis, Sketch
 from pipelines.layout import Layout, State
-from pipelines.params import WatchParams
 from pipelines.release import baseline
 from pipelines.watch import drift
+from pipelines.watch_params import WatchParams
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMITS = WatchParams()

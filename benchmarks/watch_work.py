@@ -97,10 +97,10 @@ def judged(profile: WindowProfile, made: Baseline, *, protected: bool) -> None:
     """Judge drift, and bias where there are groups."""
     import numpy as np
 
-    from pipelines.params import WatchParams
     from pipelines.release.checks.bias import Thresholds
     from pipelines.watch import bias, drift
     from pipelines.watch.tables import tables
+    from pipelines.watch_params import WatchParams
 
     limits = WatchParams()
     found = drift.of_columns(profile.columns, made.columns, made.axes, limits)

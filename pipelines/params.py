@@ -14,18 +14,8 @@ import msgspec
 from pipelines.canonical import sha256_json
 from pipelines.documentation import Documentation
 from pipelines.errors import BadRequest, did_you_mean
-from pipelines.typed import load_yaml, plain, read_yaml
-
-Action = Literal["none", "alert", "retrain", "stop"]
-
-
-class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Base of every section of the file."""
-
-    @property
-    def sha256(self) -> str:
-        """SHA-256 over the canonical form of this section."""
-        return sha256_json(plain(self))
+from pipelines.typed import Section, load_yaml, plain, read_yaml
+from pipelines.watch_params import WatchParams
 
 
 class Source(Section, frozen=True):
@@ -146,7 +136,7 @@ class LetterParams(Section, frozen=True):
     agency: str = ""
     language: str = "en"
     contract_language: str = "en"
-    translations: dict[str, dict[str, str]] = {}
+    translations: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)
 
 
 class EnergyParams(Section, frozen=True):
@@ -167,101 +157,6 @@ class AuditParams(Section, frozen=True):
     digits: int = 2
     most_blind: int = 10
     max_overlap: float = 0.5
-
-
-class Bound(Section, frozen=True):
-    """Between which shares an outcome must stay.
-
-    `of`: everybody, or each score band, group or intersection of groups; `name` picks one of them
-    (a band's number from 1 for the lowest scores, ``attribute: group``), empty means all.
-    """
-
-    outcome: Literal["approve", "decline", "refer", "refuse"]
-    low: float
-    high: float
-    of: Literal["overall", "band", "group", "intersection"] = "overall"
-    name: str = ""
-
-
-class WatchActions(Section, frozen=True):
-    """What an alarm of each check asks for.
-
-    `retrain` asks for a new candidate, which goes through the same gate; `stop` makes the decision
-    service refer everything to people; `none` shows it and does nothing.
-    """
-
-    window: Action = "alert"
-    columns: Action = "alert"
-    drift: Action = "retrain"
-    missing: Action = "alert"
-    mean: Action = "alert"
-    score: Action = "retrain"
-    former: Action = "none"
-    domain: Action = "alert"
-    bounds: Action = "alert"
-    control: Action = "alert"
-    bias: Action = "alert"
-    influence: Action = "alert"
-    performance: Action = "retrain"
-    estimate: Action = "alert"
-
-
-class WatchAlerts(Section, frozen=True):
-    """How people are told: a message a finding; from `digest_from` findings on one that lists them.
-
-    None never makes a digest.
-    """
-
-    digest_from: int | None = None
-
-
-class WatchParams(Section, frozen=True):
-    """When the watch alarms. Thresholds of bias stand in the policy pack, as for the gate.
-
-    `alpha` is the level of every test after correction; under `min_rows` decisions nothing is
-    judged. Distances: Wasserstein in standard deviations of the reference, Jensen-Shannon with
-    logarithms to base 2; `max_mean_sigmas` bounds how far a mean may move, in the same unit.
-    `max_null_rate_change` and `max_new_share` are shares of rows. `bands` of equal size cut the
-    scores. `control_sigmas` and `control_run` are the control chart's: points outside, and points
-    in a row on one side. `crossed` attributes at most make an intersection. `max_association`
-    bounds how well the first reason tells the group (Cramer's V), `max_influence` the share of the
-    score that protected columns and those that tell a group carry, over at most `influence_sample`
-    decisions. `max_loss` is of ROC AUC against the test part. `max_domain_auc`: how well a
-    classifier may tell the window from the one before; None leaves it out.
-
-    On schedule the last whole `period` is watched; it is late `late_hours` after it was due.
-    Evidently's workspace keeps the last `snapshots` windows: it loads all of them to open. A window
-    of more than `rows_per_part` decisions is counted in parts, each by a task of its own.
-    """
-
-    period: Literal["day", "week", "month"] = "month"
-    late_hours: float = 6.0
-    snapshots: int = 24
-    rows_per_part: int = 200_000
-
-    alpha: float = 0.05
-    confidence: float = 0.95
-    min_rows: int = 100
-    max_wasserstein: float = 0.1
-    max_psi: float = 0.2
-    max_jensen_shannon: float = 0.1
-    max_null_rate_change: float = 0.05
-    max_new_share: float = 0.01
-    max_mean_sigmas: float = 1.0
-    bands: int = 5
-    bounds: tuple[Bound, ...] = ()
-    control_sigmas: float = 3.0
-    control_run: int = 8
-    crossed: int = 2
-    max_association: float = 0.3
-    max_influence: float = 0.25
-    influence_sample: int = 2000
-    max_loss: float = 0.05
-    max_domain_auc: float | None = None
-    bootstrap_samples: int = 1000
-    seed: int = 17
-    alerts: WatchAlerts = WatchAlerts()
-    actions: WatchActions = WatchActions()
 
 
 class Schedules(Section, frozen=True):
@@ -334,6 +229,8 @@ SHARES = (
     "watch.max_new_share",
     "watch.max_association",
     "watch.max_influence",
+    "watch.max_association_rise",
+    "watch.max_influence_rise",
 )
 COUNTS = (
     "data.chunk_rows",

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 import yaml
 
+from pipelines.canonical import sha256_json
 from pipelines.errors import BadRequest, IntegrityBroken, NotThere, did_you_mean
 
 T = TypeVar("T")
@@ -96,3 +97,12 @@ def _walk(info: Any) -> Iterator[str]:  # noqa: ANN401
         inner = getattr(info, name, None)
         if inner is not None:
             yield from _walk(inner)
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of every section of the file."""
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 over the canonical form of this section."""
+        return sha256_json(plain(self))

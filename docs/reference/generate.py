@@ -13,7 +13,7 @@ from typing import Any
 import click
 import msgspec
 
-from pipelines import contract, documentation, errors, flow, params, ports, records
+from pipelines import contract, documentation, errors, flow, params, ports, records, watch_params
 from pipelines.account import (
     afterwards,
     compare,
@@ -47,10 +47,10 @@ PARAMS = (
     params.LetterParams,
     params.EnergyParams,
     params.AuditParams,
-    params.WatchParams,
-    params.Bound,
-    params.WatchAlerts,
-    params.WatchActions,
+    watch_params.WatchParams,
+    watch_params.Bound,
+    watch_params.WatchAlerts,
+    watch_params.WatchActions,
     params.Schedules,
     documentation.Documentation,
     documentation.ResidualRisk,

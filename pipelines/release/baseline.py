@@ -30,7 +30,9 @@ from pipelines.errors import IntegrityBroken
 from pipelines.layout import Evaluation as EvaluationFiles
 from pipelines.layout import Layout, Model
 from pipelines.model.group_metrics import group_columns
+from pipelines.params import read as read_params
 from pipelines.records import Candidate, Evaluation, Record, Snapshot
+from pipelines.release.influence import Influenced, of_test
 from pipelines.typed import read_json
 
 NUMBERS: Final = frozenset({"integer", "number"})
@@ -63,6 +65,7 @@ class Baseline(Record, frozen=True):
     `columns` are counted over the whole snapshot, along `axes`. `former` tells how the former
     procedure decided about those people (its target as the outcome). `tested` and `scored` are the
     model's decisions on the test part, with the target as label. `groups` are the names known.
+    `influence` is how each attribute drove the score there; a version from before that has none.
     """
 
     snapshot_id: str
@@ -76,6 +79,7 @@ class Baseline(Record, frozen=True):
     tested: Cube
     margin_axis: NumberAxis
     scored: Scored
+    influence: tuple[Influenced, ...] = ()
 
 
 def watched(contract: Contract) -> tuple[Column, ...]:
@@ -242,7 +246,7 @@ class ScoredTally:
         return Scored(margins=self._margins.sketch(), counts=counts)
 
 
-def of_test(
+def of_scores(
     scores: pd.DataFrame, candidate: Candidate, names: dict[str, tuple[str, ...]]
 ) -> tuple[Cube, NumberAxis, Scored]:
     """Return the model's decisions on the test part: by groups, and by margin."""
@@ -273,7 +277,7 @@ def make(layout: Layout) -> Baseline:
     columns, path = watched(contract), layout.snapshot_rows
     along, sketches = counted(path, columns)
     names = _group_names(path, contract)
-    tested, margins, scored = of_test(scores, candidate, names)
+    tested, margins, scored = of_scores(scores, candidate, names)
     return Baseline(
         snapshot_id=snapshot.id,
         candidate_id=candidate.id,
@@ -286,6 +290,7 @@ def make(layout: Layout) -> Baseline:
         tested=tested,
         margin_axis=margins,
         scored=scored,
+        influence=of_test(layout, candidate, contract, read_params(layout.params).watch),
     )
 
 

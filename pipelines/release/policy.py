@@ -18,9 +18,9 @@ import msgspec
 from pipelines.canonical import sha256_json
 from pipelines.errors import BadRequest, NotThere, Unavailable, did_you_mean
 from pipelines.layout import Layout
-from pipelines.params import WatchActions
 from pipelines.records import Outcome
 from pipelines.typed import convert, plain, read_yaml
+from pipelines.watch_params import WatchActions
 
 HEAD = "HEAD"
 T = TypeVar("T", bound="Thresholds")

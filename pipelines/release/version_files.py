@@ -12,11 +12,12 @@ from pipelines.documentation import Documentation
 from pipelines.errors import IntegrityBroken
 from pipelines.layout import Evaluation as EvaluationFiles
 from pipelines.layout import Layout, Model
-from pipelines.params import Params, Recipe, Schedules, WatchParams
+from pipelines.params import Params, Recipe, Schedules
 from pipelines.ports import Registry
 from pipelines.records import Candidate, ModelVersion, PlanProof, Record, Verdict
 from pipelines.release.policy import Policy
 from pipelines.typed import plain, read_json
+from pipelines.watch_params import WatchParams
 
 
 class Declared(Record, frozen=True):

@@ -12,10 +12,10 @@ from typing import Final
 from pipelines.decisions.service.stop import StopSwitch
 from pipelines.decisions.service.stop import stop as throw
 from pipelines.ledger.log import Ledger
-from pipelines.params import Action
 from pipelines.watch.deeds import Journal
 from pipelines.watch.findings import Finding, WatchReport
 from pipelines.watch.places import window_of
+from pipelines.watch_params import Action
 
 WHO: Final = "watch_decisions"
 NAMED: Final = 3  # findings in a reason; the report has them all

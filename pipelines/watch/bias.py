@@ -17,7 +17,6 @@ from pipelines.data.groups import UNKNOWN
 from pipelines.errors import ClewError
 from pipelines.model import group_metrics
 from pipelines.model.group_metrics import JOINED, GroupCounts
-from pipelines.params import WatchParams
 from pipelines.records import Json, Outcome
 from pipelines.release import policy as packs
 from pipelines.release.baseline import Baseline
@@ -27,6 +26,7 @@ from pipelines.release.policy import Policy
 from pipelines.watch.findings import Finding, Status, finite
 from pipelines.watch.profile import WindowProfile
 from pipelines.watch.tables import APPROVE, REFER, REFUSE, GroupTable, share, table, tables
+from pipelines.watch_params import WatchParams
 
 STATUS: Final[dict[Outcome, Status]] = {
     "pass": "ok",

@@ -16,13 +16,13 @@ from scipy import stats
 
 from pipelines.data import cube
 from pipelines.data.sketch import Counts
-from pipelines.params import Bound, WatchParams
 from pipelines.records import Json
 from pipelines.release.baseline import Baseline, Scored
 from pipelines.release.checks._statistics import benjamini_hochberg
 from pipelines.watch.findings import Finding, Status, finite
 from pipelines.watch.profile import WindowProfile
 from pipelines.watch.tables import REFUSE, everybody, tables
+from pipelines.watch_params import Bound, WatchParams
 
 CHARTED = ("approve", "refer")
 LEAST_GROUP = 30

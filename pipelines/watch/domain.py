@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from pipelines.data.sketch import Floats
 from pipelines.model.plan import Value
-from pipelines.params import WatchParams
 from pipelines.release.checks._statistics import delong, normal_interval
 from pipelines.watch.findings import Finding, Status
+from pipelines.watch_params import WatchParams
 
 FOLDS: Final = 5
 SAMPLE: Final = 5000

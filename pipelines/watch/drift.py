@@ -28,10 +28,10 @@ from pipelines.data.sketch import (
     Numbers,
     Sketch,
 )
-from pipelines.params import WatchParams
 from pipelines.release.checks import training_drift
 from pipelines.release.checks._statistics import benjamini_hochberg
 from pipelines.watch.findings import Finding, Status, finite
+from pipelines.watch_params import WatchParams
 
 Check = Literal["drift", "missing", "mean", "score", "former"]
 Measure = Literal["wasserstein", "psi", "jensen_shannon", "null_rate", "new_values", "mean"]

@@ -8,8 +8,8 @@ from typing import Final, Literal
 
 import msgspec
 
-from pipelines.params import Action, WatchActions
 from pipelines.records import Json, Record
+from pipelines.watch_params import Action, WatchActions
 
 Status = Literal["ok", "alarm", "not-enough-data", "error"]
 WORST_FIRST: Final[tuple[Status, ...]] = ("error", "alarm", "not-enough-data", "ok")

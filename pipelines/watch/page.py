@@ -9,7 +9,6 @@ from pathlib import Path
 import msgspec
 
 from pipelines.errors import IntegrityBroken
-from pipelines.params import WatchParams
 from pipelines.ports import Registry, WatchLog
 from pipelines.release.baseline import Baseline
 from pipelines.release.version_files import fetched
@@ -18,6 +17,7 @@ from pipelines.watch import report, workspace
 from pipelines.watch.findings import Finding, WatchReport
 from pipelines.watch.places import Places, window_of
 from pipelines.watch.profile import WindowProfile
+from pipelines.watch_params import WatchParams
 
 
 def profile_of(made: WatchReport, places: Places) -> WindowProfile | None:

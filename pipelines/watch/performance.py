@@ -15,7 +15,6 @@ import numpy as np
 from scipy import stats
 
 from pipelines.data.sketch import Counts, Floats
-from pipelines.params import WatchParams
 from pipelines.records import Json
 from pipelines.release.baseline import Baseline, Scored
 from pipelines.release.checks._statistics import delong
@@ -24,6 +23,7 @@ from pipelines.watch.calibration import chances, labelled, pooled
 from pipelines.watch.findings import Finding, Status, finite
 from pipelines.watch.profile import WindowProfile
 from pipelines.watch.tables import APPROVE, DECLINE, FAVOURABLE, UNFAVOURABLE, everybody, share
+from pipelines.watch_params import WatchParams
 
 LEAST_CLASS = 10
 ONE_SIDED = 1.96

@@ -26,12 +26,12 @@ from pipelines.decisions.typing_json import PARSERS
 from pipelines.errors import BadRequest, DataRefused
 from pipelines.records import Record
 from pipelines.release.baseline import Baseline, Scored, ScoredTally
+from pipelines.release.influence import NO_REASON
 from pipelines.watch.calibration import chances
 
 # Columns of a Parquet file of decisions, beside those of the contract.
 DECISION, LOG_ODDS, LABEL = "decision", "log_odds", "label"
 SHARE: Final = 1 << 20  # a contribution is kept as a whole number of these parts
-NO_REASON: Final = "(no reason)"
 
 
 class WindowProfile(Record, frozen=True):

@@ -7,6 +7,9 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
+
+import msgspec
 
 from pipelines.canonical import sha256_file
 from pipelines.contract import Contract
@@ -16,14 +19,15 @@ from pipelines.decisions.readback import ReadBack
 from pipelines.errors import GateRefused, IntegrityBroken, NotThere
 from pipelines.layout import Watched
 from pipelines.ledger.log import Ledger
-from pipelines.params import DecideParams, Params, WatchParams
+from pipelines.params import DecideParams, Params
 from pipelines.ports import Registry
 from pipelines.records import Json, ModelVersion
 from pipelines.release import champion
 from pipelines.release.baseline import Baseline
+from pipelines.release.influence import Influenced, influences
 from pipelines.release.policy import Policy
 from pipelines.release.version_files import VersionFiles, fetched
-from pipelines.typed import read_json
+from pipelines.typed import plain, read_json
 from pipelines.watch import bias, bounds, domain, drift, influence, outcomes, performance
 from pipelines.watch.bounds import Point
 from pipelines.watch.findings import Finding, Status, WatchReport, with_actions
@@ -32,6 +36,9 @@ from pipelines.watch.profile import WindowProfile, WindowTally
 from pipelines.watch.reading import Reading, Sample, read
 from pipelines.watch.samples import sampled
 from pipelines.watch.window import Window
+from pipelines.watch_params import WatchParams
+
+FIGURES: Final = "influence_figures"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +120,19 @@ class Found:
         self.tables[name] = found[1]
 
 
+@dataclass(frozen=True, slots=True)
+class Former:
+    """What the window before came to: its profile, and how attributes drove its scores."""
+
+    profile: WindowProfile
+    figures: tuple[Influenced, ...]
+
+
 def look(
     asked: Question,
     baseline: Baseline,
     reading: Reading,
-    former: WindowProfile | None,
+    former: Former | None,
     points: Sequence[Point],
 ) -> Found:
     """Ask every question of a window."""
@@ -127,7 +142,8 @@ def look(
     margins = now.scored.margins, baseline.scored.margins
     found.findings += drift.of_score(*margins, baseline.margin_axis, limits)
     if former is not None:
-        found.findings += drift.of_former(now.columns, former.columns, baseline.axes, limits)
+        columns = former.profile.columns
+        found.findings += drift.of_former(now.columns, columns, baseline.axes, limits)
     found.take((bounds.findings(now, baseline, limits), []), "bands")
     found.tables["bands"] = bounds.band_table(now, baseline, limits)
     point = bounds.point(now, asked.window.start.isoformat())
@@ -136,22 +152,31 @@ def look(
     found.tables["groups"] = bias.side_by_side(now, baseline, limits)
     found.tables["ll144_summary"] = bias.ll144_summary(now)
     found.take(influence.of_reasons(now, limits), "first_reasons")
-    found.take(_influence(asked, reading), "influence")
+    _influence(asked, reading, baseline, former, found)
     found.take(performance.judge(now, baseline, limits), "performance")
     return found
 
 
-def _influence(asked: Question, reading: Reading) -> tuple[tuple[Finding, ...], list[Json]]:
+def _influence(
+    asked: Question, reading: Reading, baseline: Baseline, former: Former | None, found: Found
+) -> None:
     """Ask the model what moves the score; a version that cannot tell is an error."""
-    model = asked.watching.model
+    model, limits = asked.watching.model, asked.limits
     if model is None:
         said = "the version gives no reasons, so what moves its score cannot be told"
-        found = Finding(check="influence", of="score", measure="", status="error", said=said)
-        return (found,), []
+        missing = Finding(check="influence", of="score", measure="", status="error", said=said)
+        found.take(((missing,), []), "influence")
+        return
     own, contract = asked.watching.version.model_sha256, asked.watching.contract
     sample = sampled(reading.sample, contract, own)
     explainer = model.reasons.explainer
-    return influence.of_score(sample, explainer, contract, asked.limits)
+    moved = list(influences(sample, explainer, contract, limits.max_association))
+    found.take(influence.of_score(moved, limits), "influence")
+    now = influence.kept(moved, reading.profile, limits)
+    found.tables[FIGURES] = plain(now)
+    found.findings += influence.since(now, baseline.influence, "registered", limits)
+    if former is not None:
+        found.findings += influence.since(now, former.figures, "former_window", limits)
 
 
 def _domain(asked: Question, ledger: Ledger, now: Sequence[ReadBack]) -> list[Finding]:
@@ -249,8 +274,8 @@ def newest(files: Watched, window: Window) -> WatchReport | None:
     return read_json(path, WatchReport) if path.is_file() else None
 
 
-def former_profile(files: Watched, window: Window, baseline: str | None) -> WindowProfile | None:
-    """Return the profile of the window before, if it was counted along the same baseline."""
+def former_window(files: Watched, window: Window, baseline: str | None) -> Former | None:
+    """Return what the window before came to, if it was counted along the same baseline."""
     before = newest(files, window.former)
     if before is None or before.profile_id is None or before.baseline_sha256 != baseline:
         return None
@@ -262,7 +287,8 @@ def former_profile(files: Watched, window: Window, baseline: str | None) -> Wind
             observed=found.id,
             expected=before.profile_id,
         )
-    return found
+    rows = before.tables.get(FIGURES, [])
+    return Former(found, tuple(msgspec.convert(each, Influenced) for each in rows))
 
 
 def points(files: Watched, window: Window, baseline: str | None) -> list[Point]:
@@ -316,11 +342,11 @@ def run(
         size = sample_size(asked.limits)
         reading = joined(ledger, parts, size) if parts else _whole(asked, ledger, size)
         told(f"{reading.profile.decisions} decisions in {len(parts) or 1} parts")
-        former = former_profile(files, window, watching.baseline_sha256)
+        former = former_window(files, window, watching.baseline_sha256)
         chart = points(files, window, watching.baseline_sha256)
         found = look(asked, watching.baseline, reading, former, chart)
         found.findings += _domain(asked, ledger, reading.sample)
-        made = report(asked, found, reading.profile, former)
+        made = report(asked, found, reading.profile, former.profile if former else None)
         reading.profile.write(files.profile(window.name, reading.profile.id))
     made.write(files.report(window.name, made.id))
     made.write(files.newest(window.name))  # last: what it names is there, whenever it is

@@ -13,7 +13,7 @@ from pipelines.decisions.readback import ReadBack
 from pipelines.decisions.typing_json import PARSERS
 from pipelines.model.plan import Value
 from pipelines.records import Json
-from pipelines.watch.influence import Sampled
+from pipelines.release.influence import Sampled
 from pipelines.watch.profile import typed_array
 
 

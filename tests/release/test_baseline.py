@@ -54,6 +54,15 @@ def test_the_test_part_is_counted_by_margin_and_outcome(made: baseline.Baseline)
     assert ROWS // 2 == approved.sum() + declined.sum() == made.tested.rows
 
 
+def test_how_attributes_drive_the_score_of_the_test_part_is_kept(made: baseline.Baseline) -> None:
+    """Every attribute has its share and association over the test part, with their errors."""
+    found = {each.attribute: each for each in made.influence}
+    assert {"age", "colour"} == set(found)
+    assert ROWS // 2 == found["colour"].n
+    assert 0.0 < found["colour"].association_error < 0.1
+    assert found["colour"].told <= ROWS // 2
+
+
 def test_a_baseline_read_back_is_the_one_that_was_written(
     made: baseline.Baseline, tmp_path: Path
 ) -> None:

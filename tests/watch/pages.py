@@ -13,11 +13,11 @@ import pyarrow as pa
 from pipelines.data import sketch
 from pipelines.data.cube import Cube
 from pipelines.data.sketch import Axis, Sketch
-from pipelines.params import WatchActions, WatchParams
 from pipelines.release.baseline import Baseline, Scored
 from pipelines.watch import drift, report
 from pipelines.watch.findings import Finding, WatchReport, with_actions
 from pipelines.watch.profile import WindowProfile
+from pipelines.watch_params import WatchActions, WatchParams
 
 NOBODY = Cube(attributes=(), cells=())
 EMPTY_AXIS = sketch.number_axis(np.empty(0))

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.params import Bound
 from pipelines.watch import bounds
 from pipelines.watch.bounds import Point
+from pipelines.watch_params import Bound
 from tests.release import cases
 from tests.watch.world import World, at, found
 

@@ -11,10 +11,10 @@ from scipy import stats
 
 from pipelines.data import sketch
 from pipelines.data.sketch import Axis, Sketch
-from pipelines.params import WatchParams
 from pipelines.release.checks import _statistics
 from pipelines.watch import drift
 from pipelines.watch.findings import Finding
+from pipelines.watch_params import WatchParams
 
 LIMITS = WatchParams()
 RNG = np.random.default_rng

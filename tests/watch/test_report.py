@@ -16,11 +16,11 @@ import pytest
 
 from pipelines.errors import IntegrityBroken
 from pipelines.layout import State
-from pipelines.params import WatchParams
 from pipelines.typed import read_json
 from pipelines.watch import drift, evidently_metrics, report
 from pipelines.watch.findings import WatchReport
 from pipelines.watch.places import Places
+from pipelines.watch_params import WatchParams
 from tests.system import require
 from tests.watch import pages
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from pipelines.errors import IntegrityBroken
-from pipelines.params import Bound
 from pipelines.watch import run
+from pipelines.watch_params import Bound
 from tests.release import cases
 from tests.watch.world import World, at, found
 

@@ -100,7 +100,7 @@ def test_a_full_workspace_opens_at_once(tmp_path: Path) -> None:
     """
     from evidently.ui.service.storage.local.base import LocalState
 
-    from pipelines.params import WatchParams
+    from pipelines.watch_params import WatchParams
 
     rng = np.random.default_rng(1)
     wide = {f"c{n}": rng.normal(0, 1, 600) for n in range(40)}

@@ -17,7 +17,7 @@ import msgspec
 
 from pipelines.adapters.apprise_alerts import AppriseTarget
 from pipelines.layout import Layout, Watched
-from pipelines.params import DecideParams, WatchParams
+from pipelines.params import DecideParams
 from pipelines.params import read as read_params
 from pipelines.records import ModelVersion
 from pipelines.release import policy
@@ -27,6 +27,7 @@ from pipelines.watch import alerts, parts, run, window
 from pipelines.watch.deeds import Journal
 from pipelines.watch.findings import WatchReport
 from pipelines.watch.parts import Folder
+from pipelines.watch_params import WatchParams
 from tests.ledger.places import SqlitePlace
 from tests.release import cases
 

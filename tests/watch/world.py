@@ -20,7 +20,7 @@ from pipelines.decisions.record import Call, Origin, decision, draft
 from pipelines.layout import Watched
 from pipelines.ledger.keys import ordered_id
 from pipelines.ledger.log import Ledger
-from pipelines.params import DecideParams, WatchParams
+from pipelines.params import DecideParams
 from pipelines.params import read as read_params
 from pipelines.release import policy, promote
 from pipelines.watch import reading, run, window
@@ -29,6 +29,7 @@ from pipelines.watch.profile import WindowProfile
 from pipelines.watch.reading import Reading
 from pipelines.watch.run import Question, Watching
 from pipelines.watch.window import Window
+from pipelines.watch_params import WatchParams
 from tests.ledger.places import SqlitePlace
 from tests.release import cases
 from tests.release.versions import Bench
