@@ -10,7 +10,7 @@ import pytest
 
 from pipelines.errors import BadRequest, IntegrityBroken, NotThere, Unavailable
 from pipelines.ledger import tree
-from pipelines.ledger.entry import Body, Draft, read_entry
+from pipelines.ledger.entry import SALT_SIZE, Body, Draft, read_entry, seal
 from pipelines.ledger.group import Group
 from pipelines.ledger.log import Ledger
 from pipelines.ledger.note import Signer, opened
@@ -110,6 +110,20 @@ def test_an_id_is_recorded_once(place: Place) -> None:
     assert 3 == ledger.checkpoint()[0].size
 
 
+def test_a_group_that_is_committed_twice(place: Place) -> None:
+    """Where a subject was given a key elsewhere meanwhile, each receipt proves its own place."""
+    ledger, other = place.ledger(), place.keys()
+    now = seal(draft("anna"), ledger.origin, ledger.keys).keys[0]
+    other.link([other.data_key("anna", now.bucket)])
+    tickets = ledger.submit_many([draft(who) for who in ("ben", "anna", "carla")])
+    receipts = [ticket.result() for ticket in tickets]
+
+    assert [0, 2, 1] == [receipt.index for receipt in receipts]
+    sizes = [each.proof.verify(each.entry, policy(place)).size for each in receipts]
+    assert [2, 3, 2] == sizes
+    assert b"body" == ledger.read(receipts[1].id).content
+
+
 def test_a_record_about_two_people(place: Place) -> None:
     """A record about two people has a part for each, under a key of each."""
     ledger = place.ledger()
@@ -121,6 +135,37 @@ def test_a_record_about_two_people(place: Place) -> None:
     assert 2 == len({part.key_id for part in parts})
     with pytest.raises(NotThere):
         ledger.read(receipt.id, 2)
+
+
+def test_nothing_random_is_used_twice(place: Place) -> None:
+    """Parts that are sealed together have a nonce and a salt each, also two of one record."""
+    ledger, bodies = place.ledger(), (Body("anna", "decision", b""), Body("ben", "decision", b""))
+    receipts = ledger.record_many(Draft("decision", FACTS, bodies) for _ in range(40))
+    nonces = {part.nonce for _, _, part in ledger.store.parts(0, 40)}
+    salts = {ledger.read(each.id, n).frame[:SALT_SIZE] for each in receipts for n in (0, 1)}
+
+    assert (80, 80) == (len(nonces), len(salts))
+
+
+@pytest.mark.parametrize("size", [0, 1, 4_000, 100_000])
+def test_a_record_of_any_size(place: Place, size: int) -> None:
+    """A record is read back byte for byte, from nothing to a hundred kilobytes."""
+    ledger, content = place.ledger(), bytes(range(256)) * (size // 256) + b"\0" * (size % 256)
+
+    assert content == ledger.read(ledger.record(draft(content=content)).id).content
+
+
+def test_no_repr_tells_about_a_person(place: Place) -> None:
+    """What a traceback or a log shows of an entry holds neither subject nor content."""
+    ledger, made = place.ledger(), draft("marked-subject", b"marked-content")
+    sealed = seal(made, ledger.origin, ledger.keys)
+    part = sealed.parts[0]
+    shown = f"{made!r} {sealed!r} {ledger.record(made)!r}"
+
+    assert "marked" not in shown
+    assert repr(part.ciphertext)[2:-1] not in shown
+    assert sealed.keys[0].ref.hex() not in shown
+    assert repr(sealed.keys[0].ref)[2:-1] not in shown
 
 
 def test_a_log_outlives_its_signing_key(place: Place) -> None:

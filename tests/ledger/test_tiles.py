@@ -72,6 +72,25 @@ def test_proofs_from_tiles(kept: Kept, size: int) -> None:
     tree.verify_consistency(size // 2, size, old_root, root, proof)
 
 
+def test_rows_remembered_at_one_size_serve_every_other(kept: Kept) -> None:
+    """One memory of tiles, filled while the tree grows, gives the proofs and roots of each size."""
+    read: list[tuple[int, int, int]] = []
+
+    def counted(level: int, n: int, width: int) -> bytes:
+        read.append((level, n, width))
+        return kept.read(level, n, width)
+
+    rows = tiles.tile_rows(counted, 300)
+    for size in (256, 257, 511, 512, 66_000, SIZE, 300):
+        node = tiles.node_in(size, rows)
+        root = tree.grow(0, {}, LEAVES[:size]).root()
+        for index in (0, 255, size - 1):
+            proof = tree.inclusion_proof(index, size, node)
+            tree.verify_inclusion(index, size, LEAVES[index], proof, root)
+
+    assert len(set(read)) == len(read)
+
+
 def test_a_short_tile_is_refused(kept: Kept) -> None:
     """A tile with a hash missing raises instead of giving another tree."""
     node = tiles.node_lookup(SIZE, lambda level, n, width: kept.read(level, n, width)[:-32])
