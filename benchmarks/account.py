@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -281,12 +281,34 @@ def offline(folder: Path) -> dict[str, object]:
     return {
         "wheels": kept.wheels,
         "MB": kept.bytes // 10**6,
-        "environment built, wall s": took.wall,
+        "environment built, wall s": round(took.wall, 1),
+        "environment built, processor s": round(took.cpu, 1),
     }
 
 
 def _median(found: list[float]) -> float:
     return round(statistics.median(found), 2)
+
+
+def decided(folder: Path, parts: Sequence[str], bulk: int, entries: int) -> dict[str, object]:
+    """Measure what needs versions that decided."""
+    data = folder / "data"
+    data.mkdir()
+    layout, found = default_data(data), dict[str, object]()
+    linear = msgspec.structs.replace(params.read(layout.params).recipe, mitigation=None)
+    for name, recipe, many in (("linear", linear, bulk), ("trees", BOOSTED, bulk // SLOWER)):
+        if name == "trees" and not {"replay", "counterfactual"} & set(parts):
+            continue
+        with world(folder / name, layout, recipe) as (made, promotion):
+            sent = applications(made, promotion, layout)
+            where = Where(made.state, ROOT, made.opened)
+            if "replay" in parts:
+                found[f"{name}: replay"] = replays(made, promotion, sent, where, many)
+            if "counterfactual" in parts:
+                found[f"{name}: counterfactual"] = changes(made, promotion, sent)
+            if name == "linear" and "trace" in parts:
+                found["trace"] = traces(made, promotion, sent, entries)
+    return found
 
 
 def main() -> None:
@@ -299,23 +321,10 @@ def main() -> None:
     parts = asked.part or PARTS
     found: dict[str, object] = {}
     with tempfile.TemporaryDirectory(prefix="clew-bench-") as folder:
-        data = Path(folder) / "data"
-        data.mkdir()
-        layout = default_data(data)
-        linear = msgspec.structs.replace(params.read(layout.params).recipe, mitigation=None)
-        for name, recipe in (("linear", linear), ("trees", BOOSTED)):
-            with world(Path(folder) / name, layout, recipe) as (made, promotion):
-                sent = applications(made, promotion, layout)
-                where = Where(made.state, ROOT, made.opened)
-                if "replay" in parts:
-                    bulk = asked.bulk // (1 if name == "linear" else SLOWER)
-                    found[f"{name}: replay"] = replays(made, promotion, sent, where, bulk)
-                if "counterfactual" in parts:
-                    found[f"{name}: counterfactual"] = changes(made, promotion, sent)
-                if name == "linear" and "trace" in parts:
-                    found["trace"] = traces(made, promotion, sent, asked.entries)
         if "offline" in parts:
             found["offline"] = offline(Path(folder))
+        if set(parts) != {"offline"}:
+            found |= decided(Path(folder), parts, asked.bulk, asked.entries)
     json.dump(found, sys.stdout, indent=2)
 
 
