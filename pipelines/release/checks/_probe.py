@@ -23,6 +23,7 @@ from pipelines.release.checks._case import TEST, TRAIN, Case
 Floats = NDArray[np.float64]
 # Of a larger test part as many, evenly spaced: enough to know a share to two percent.
 MOST_PEOPLE = 2000
+MOST_VALUES = 32
 CENTRAL = (0.05, 0.25, 0.5, 0.75, 0.95)
 NUMERIC = frozenset({"integer", "number"})
 
@@ -76,16 +77,22 @@ class Probe:
     def grid(self, column: Column) -> tuple[Value, ...]:
         """Return the values that a column takes in ordinary life, in rising order.
 
-        The documented ones, or else those that training saw; of a number with none documented, its
-        quantiles CENTRAL in the training part.
+        The documented ones, or else those that training saw most often; of a number with none
+        documented, its quantiles CENTRAL in the training part. At most MOST_VALUES, evenly spaced;
+        of a column that training has no value of, missing alone.
         """
-        if column.allowed is not None:
-            return tuple(typed(column, each) for each in sorted(column.allowed))
         known = self.train[column.name].dropna()
-        if column.kind not in NUMERIC:
-            return tuple(sorted(known.unique().tolist()))
-        found = known.astype("float64").quantile(CENTRAL, interpolation="nearest")
-        return tuple(typed(column, each) for each in sorted(set(found.tolist())))
+        if column.allowed is not None:
+            found = [typed(column, each) for each in column.allowed]
+        elif column.kind in NUMERIC and len(known):
+            central = known.astype("float64").quantile(CENTRAL, interpolation="nearest")
+            found = [typed(column, each) for each in set(central.tolist())]
+        else:
+            often = MOST_VALUES if column.kind == "string" else None
+            found = known.value_counts().index[:often].tolist()
+        found.sort()
+        step = max(len(found) / MOST_VALUES, 1.0)
+        return tuple(found[int(at * step)] for at in range(min(len(found), MOST_VALUES))) or (None,)
 
     def spread(self, column: Column) -> float:
         """Return a number's median absolute deviation in the training part, or its standard one."""

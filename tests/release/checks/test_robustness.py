@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from typing import Any
 
@@ -115,6 +116,30 @@ def test_edges_are_those_of_the_contract(world: cases.World) -> None:
     coded = msgspec.structs.replace(column, kind="integer", allowed=(3, 1))
     assert (1, 3) == robustness.edges(coded, probe)
     assert ("baker", "smith", "tailor") == robustness.edges(cases.CONTRACT.column("job"), probe)
+
+
+def test_a_grid_stays_small_and_in_order(world: cases.World) -> None:
+    """Many texts are cut to the most frequent, many codes and dates to some evenly spaced."""
+    probe = _probe.make(world.case)
+    texts = [f"t{number:03}" for number in range(100)]
+    train = pd.DataFrame(
+        {
+            "job": pd.Series([*texts, *texts[:40]], dtype="string"),
+            "day": pd.date_range("2020-01-01", periods=140),
+            "none": pd.Series([None] * 140, dtype="Float64"),
+        }
+    )
+    probe = dataclasses.replace(probe, train=train)
+    column = msgspec.structs.replace(cases.CONTRACT.column("debt"), name="none")
+    assert (None,) == probe.grid(column)
+    job = probe.grid(cases.CONTRACT.column("job"))
+    assert (32, sorted(job)) == (len(job), list(job))
+    assert set(job) <= set(texts[:40])
+    day = probe.grid(msgspec.structs.replace(column, name="day", kind="date"))
+    assert (32, sorted(day)) == (len(day), list(day))
+    assert (day[0], day[-1]) <= (train["day"].min(), train["day"].max())
+    codes = msgspec.structs.replace(column, kind="integer", allowed=tuple(range(64, 0, -1)))
+    assert tuple(range(1, 64, 2)) == probe.grid(codes)
 
 
 def test_who_cannot_act_cannot_evade(world: cases.World) -> None:
