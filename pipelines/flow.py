@@ -214,7 +214,7 @@ STEPS: tuple[Step, ...] = (
         name="register",
         module="pipelines.release.register",
         summary="register the candidate with everything it came from",
-        reads=("candidate", "evaluation", "checks", "verdict", "split", "snapshot"),
+        reads=("candidate", "champion", "evaluation", "checks", "verdict", "split", "snapshot"),
         kind="effect",
     ),
     Step(

@@ -42,7 +42,7 @@ def of_data(files: VersionFiles) -> Known:
     inputs = [c for c in contract.columns if c.name in candidate.features]
     return {f"data.{name}": fact for name, fact in found.items()} | {
         "data.inputs": _inputs(inputs, source),
-        "data.groups": _groups(profile, Source("profile", record_id(files.profile))),
+        "data.groups": group_table(profile, Source("profile", record_id(files.profile))),
     }
 
 
@@ -79,7 +79,8 @@ def expected(column: Column) -> str:
     return listed(filter(None, ends))
 
 
-def _groups(profile: Profile, source: Source) -> Table:
+def group_table(profile: Profile, source: Source) -> Table:
+    """Return how many people of each protected group the snapshot holds."""
     rows = tuple(
         Row((attribute, name, str(count) if count >= FEW else f"fewer than {FEW}"), source)
         for attribute, groups in profile.groups.items()
