@@ -112,7 +112,7 @@ def _changes(case: Case, speak: Speech) -> Iterator[Section]:
         blocks = (said(say("change.capped" if found.capped else "change.none")),)
     else:
         ways = tuple(_way(way, speak) for way in found.ways)
-        blocks = (said(say("change.lead")), Items(ways))
+        blocks = (said(say("change.lead")), Items(ways), said(say("change.alone")))
     yield Section(say("change.heading"), blocks)
 
 

@@ -214,6 +214,7 @@ def test_what_would_have_changed_the_result_is_told_with_its_bound(shared: World
     way = (Change("income", 5.0, 42.5), Change("self", 3, 1))
     told = text(shared, number, changes=Changes((way,)))
     assert "the income: 42.5 instead of 5; and the debts: 1 instead of 3" in told
+    assert "changes only together with them" in told
     assert "There is no change" in text(shared, number, changes=Changes(()))
     assert "search was limited" in text(shared, number, changes=Changes((), capped=True))
     assert "You may ask us" in text(shared, number)
