@@ -8,7 +8,7 @@ application is not counted against it. Floor and plan alternate over the same ro
 the median over the rounds, with the quartiles. `decide` is everything that happens to one
 application: reading and checking its bytes, scoring, and the reasons where it is declined.
 
-The batch is every row of the data, in blocks of 1,000: decided, with reasons, encrypted under a
+The batch is every row of the data: decided, with reasons, encrypted under a
 data key of each person, sealed and durable, and read back as a line of output. Its floor is one
 `predict_proba` over a frame that is already made, and a bare durable insert of the same bytes,
 1,000 rows a transaction. Every person is new to the ledger.
@@ -58,6 +58,7 @@ ROOT = Path(__file__).resolve().parent.parent
 STEPS = ("ingest", "validate", "snapshot", "split")
 FLOOR_ROWS = 20
 BATCH_ROUNDS = 7
+BARE_ROWS = 1000
 BOOSTED = Recipe(
     estimator="hist_gradient_boosting",
     hyperparameters={"max_iter": 100, "max_leaf_nodes": 15},
@@ -85,7 +86,7 @@ def figures(recipe: Recipe, layout: Layout, rounds: int) -> dict[str, object]:
     """Train a recipe and measure it."""
     contract = read_json(layout.snapshot_contract, Contract)
     split = read_json(layout.split_record, Split)
-    frames = [parts.read(layout, split, name) for name in ("train", "test")]  # type: ignore[arg-type]
+    frames = [parts.read(layout, split, name) for name in ("train", "test")]
     settings = params.read(layout.params).decide
     trained = train.train(recipe, contract, frames[0])
     kind = score.KINDS[type(trained.model.named_steps[score.ESTIMATOR]).__name__]
@@ -159,6 +160,7 @@ def batched(
     call = Call(caller="bench", purpose=DECISION, request_id="r", notice="ask a person")
     numbered = list(enumerate(sent, start=1))
     blocks = [numbered[at : at + batch.ROWS] for at in range(0, len(numbered), batch.ROWS)]
+    bare_blocks = [numbered[at : at + BARE_ROWS] for at in range(0, len(numbered), BARE_ROWS)]
 
     def ours(folder: Path) -> int:
         place = SqlitePlace(folder)
@@ -186,7 +188,7 @@ def batched(
             folder.mkdir()
             size = size or ours(Path(folder))
             bare = bare_sqlite(folder / "bare.db", os.urandom(size))
-            inserts = [bare(1, len(block)) for block in blocks]
+            inserts = [bare(1, len(block)) for block in bare_blocks]
 
             def floor(inserts: Sequence[Work] = inserts) -> None:
                 model.predict_proba(everyone)

@@ -26,7 +26,7 @@ from pipelines.decisions.record import Call, Origin, Recorded, Recorder
 from pipelines.decisions.records import Stop
 from pipelines.errors import BadRequest, Erased, did_you_mean
 
-ROWS: Final = 1000
+ROWS: Final = 4000  # several groups of the ledger, each decided while the one before is written
 ERASED: Final = "erased"
 ASKED: Final = ("subject", "event_time", "feature", "protected")
 BARE: Final = ("integer", "number", "boolean")
@@ -126,11 +126,11 @@ def block(
     """
     ids = [recorder.number(f"batch {batch.name}", "", number) for number, _ in sent]
     known = recorder.ledger.store.seq_of(ids)
-    fresh = [
+    fresh = (
         (data, decide(_now(batch), data, number.hex(), batch.holdout), number)
         for (_, data), number in zip(sent, ids, strict=True)
         if number not in known
-    ]
+    )
     made = {found.id: found for found in recorder.record_many(fresh, batch.origin, batch.call)}
     return [
         made.get(number.hex()) or _recorded_before(recorder, number, data)

@@ -9,7 +9,7 @@ repeated request is decided once is kept by the very transaction that records th
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -230,15 +230,19 @@ class Recorder:
     def record_many(
         self, many: Iterable[tuple[bytes, Decided, bytes]], origin: Origin, call: Call
     ) -> list[Recorded]:
-        """Record (request, decided, id) of one batch in groups; return them in order."""
-        at_ms = now_ms()
-        rows = [
-            (decision(request, decided, origin, call, at_ms, self.decided_in), number)
-            for request, decided, number in many
-        ]
-        drafts = [draft(made, number, at_ms) for made, number in rows]
-        receipts = self.ledger.record_many(drafts)
-        return [recorded(row[0], receipt) for row, receipt in zip(rows, receipts, strict=True)]
+        """Record (request, decided, id) of one batch in groups; return them in order.
+
+        They are taken as they are needed: what makes them works while the ledger writes.
+        """
+        at_ms, made = now_ms(), []
+
+        def drafts() -> Iterator[Draft]:
+            for request, decided, number in many:
+                made.append(decision(request, decided, origin, call, at_ms, self.decided_in))
+                yield draft(made[-1], number, at_ms)
+
+        receipts = self.ledger.record_many(drafts())
+        return [recorded(*each) for each in zip(made, receipts, strict=True)]
 
     def refuse(self, rule: str, caller: str, request_id: str) -> None:
         """Record that a request was sent back before an application could be read in it."""

@@ -23,7 +23,7 @@ from tests.decisions import versions
 from tests.decisions.desks import CALL, ORIGIN
 from tests.ledger.places import SqlitePlace
 
-COUNT = 2100
+COUNT = batch.ROWS + 100
 
 
 @pytest.fixture(scope="module")
