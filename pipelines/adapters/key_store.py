@@ -107,7 +107,7 @@ class SqliteKeyStore:
         where = " AND ".join(f"{name} = ?" for name in asked)
         return self._rows(f"WHERE {where}" if where else "", tuple(asked.values()))
 
-    def rewrap(self, keys: Iterable[WrappedKey]) -> None:
+    def rewrap(self, keys: Iterable[WrappedKey], epoch: int = 0) -> None:  # noqa: ARG002
         rows = [(key.epoch, key.wrapped, key.key_id) for key in keys]
         with self._writing(durable=True) as db:
             db.executemany("UPDATE dek SET epoch = ?, wrapped = ? WHERE key_id = ?", rows)

@@ -160,10 +160,10 @@ class PostgresKeyStore:
         where = "WHERE (%b::bytea IS NULL OR ref = %b) AND (%b::text IS NULL OR bucket = %b)"
         return self._select(where, [ref, ref, bucket, bucket])
 
-    def rewrap(self, keys: Iterable[WrappedKey]) -> None:
+    def rewrap(self, keys: Iterable[WrappedKey], epoch: int = 0) -> None:
         """Replace keys. Raises Unavailable where others were added under a former epoch."""
         rows = [(key.key_id, key.epoch, key.wrapped) for key in keys]
-        newest = max((epoch for _, epoch, _ in rows), default=0)
+        newest = max((each for _, each, _ in rows), default=epoch)
         with self._writing() as db:
             db.execute(f"SELECT pg_advisory_xact_lock({WRAPPING})")
             db.execute(REWRAP, _columns(rows, 3))

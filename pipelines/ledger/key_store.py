@@ -49,8 +49,11 @@ class KeyStore(Protocol):
     def select(self, *, ref: bytes | None = None, bucket: str | None = None) -> list[WrappedKey]:
         """Return all keys, of one subject or in one bucket where asked."""
 
-    def rewrap(self, keys: Iterable[WrappedKey]) -> None:
-        """Replace epoch and wrapped form of these keys, all or none; durable on return."""
+    def rewrap(self, keys: Iterable[WrappedKey], epoch: int = 0) -> None:
+        """Replace epoch and wrapped form of these keys, all or none; durable on return.
+
+        A store of several machines adds no key of an epoch before `epoch` from then on.
+        """
 
     def retire(self, key_ids: Sequence[bytes]) -> None:
         """Bar keys from sealing anything new and count the generation up; durable on return."""

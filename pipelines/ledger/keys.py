@@ -235,13 +235,9 @@ class Keys:
 
     def _finish_rotation(self) -> None:
         newest = self._ring.newest
-        self.store.rewrap(
-            self._wrap(
-                (row.key_id, self._unwrap(row), row.ref, row.bucket)
-                for row in self.store.select()
-                if row.epoch != newest
-            )
-        )
+        rows = [row for row in self.store.select() if row.epoch != newest]
+        keys = ((row.key_id, self._unwrap(row), row.ref, row.bucket) for row in rows)
+        self.store.rewrap(self._wrap(keys), newest)
         self._ring = Ring(self._ring.index, {newest: self._ring.epochs[newest]})
         replace_secret(self._ring_file, self._ring.text())
 

@@ -134,6 +134,16 @@ def test_holds_are_placed_by_the_writer_and_lifted_by_the_eraser(shop: PostgresP
     assert "" == writer.hold(b"ref")
 
 
+def test_a_rotation_of_no_keys_counts_too(shop: PostgresPlace) -> None:
+    """A machine whose ring missed a rotation is refused even where no key was left to wrap."""
+    ring = (shop.folder / "ring").read_text()
+    shop.keys().rotate()
+    (shop.folder / "other").write_text(ring)
+    (shop.folder / "other").chmod(0o600)
+    with pytest.raises(Unavailable, match="older than the key store"):
+        Keys(shop.key_store(), shop.folder / "other").data_key("ben", "b")
+
+
 def test_a_machine_with_an_old_ring_makes_no_keys(shop: PostgresPlace) -> None:
     """A machine whose ring missed a rotation is refused new keys: nothing could open them."""
     keys = shop.keys()
@@ -158,9 +168,9 @@ def test_keys_made_during_a_rotation_are_not_lost(
     row = other.key(key_id)
     assert row is not None
 
-    def meanwhile(rows: object) -> None:
+    def meanwhile(rows: object, epoch: int) -> None:
         other.add([WrappedKey(b"late", 1, row.wrapped)])
-        real(rows)  # type: ignore[arg-type]
+        real(rows, epoch)  # type: ignore[arg-type]
 
     monkeypatch.setattr(keys.store, "rewrap", meanwhile)
     with pytest.raises(Unavailable, match="while all were wrapped anew"):
