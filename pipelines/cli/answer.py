@@ -65,11 +65,14 @@ def opened(place: Place) -> Opened:
 
 
 def servers(place: Place) -> Servers:
-    """Return the addresses of what runs here, for links."""
+    """Return the addresses of what runs here, or what ``production.yaml`` names, for links."""
     from pipelines.account.knots import Servers
     from pipelines.errors import ClewError
-    from pipelines.stack import record
+    from pipelines.stack import production, record
 
+    if told := production.told(place.state):
+        found_run = partial(_airflow_run, place)
+        return Servers(told.mlflow_url.rstrip("/"), told.airflow_url.rstrip("/"), found_run)
     try:
         found = record.ready(place.state)
     except ClewError:

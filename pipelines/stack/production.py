@@ -50,12 +50,14 @@ LEDGER_VARIABLES: Final = (
 class Production(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """``production.yaml`` in the state folder. No URL in it holds a password: see PGPASSFILE.
 
-    `airflow_url` and `pages_url` are where people's browsers find Airflow and the record's pages;
+    `airflow_url`, `mlflow_url` and `pages_url` are where people's browsers find Airflow, MLflow and
+    the record's pages; with no `mlflow_url` nothing links to MLflow;
     `mlflow_hosts` are further names by which a proxy asks for MLflow; `airflow` sets further
     options, written ``section.option``.
     """
 
     airflow_url: str = "http://localhost:8080"
+    mlflow_url: str = ""
     pages_url: str = "http://localhost:8391"
     airflow_database: str = "postgresql+psycopg2://airflow@postgres/airflow"
     mlflow_database: str = "postgresql+psycopg2://mlflow@postgres/mlflow"
@@ -92,8 +94,13 @@ class Production(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 def read(state: State) -> Production:
     """Return what ``production.yaml`` says; without a file, the defaults. Raises BadRequest."""
+    return told(state) or Production()
+
+
+def told(state: State) -> Production | None:
+    """Return what ``production.yaml`` says; None where there is none. Raises BadRequest."""
     path = state.home / SETTINGS
-    return read_yaml(path, Production) if path.exists() else Production()
+    return read_yaml(path, Production) if path.exists() else None
 
 
 def stack(
