@@ -14,7 +14,7 @@ from pipelines.release.policy import Envelope
 from pipelines.release.version_files import Declared, VersionFiles
 from pipelines.typed import plain, read_json
 
-UNKNOWN = "not on record"
+UNKNOWN, UNSET = "not on record", "not set"
 Scalar = int | float | str | bool | None
 
 
@@ -99,12 +99,16 @@ def _inputs(former: Side, now: Side, envelope: Envelope) -> Line:
 
 
 def _settings(former: Recipe | None, now: Recipe | None, envelope: Envelope) -> Iterator[Line]:
+    if former is None or now is None:
+        said = ["on record" if each else UNKNOWN for each in (former, now)]
+        yield Line(name="recipe", former=said[0], now=said[1], allowed="on record", inside=False)
+        return
     before, after = _named(former), _named(now)
-    for name in sorted({*before, *after, *envelope.hyperparameters}):
-        pair = before.get(name, UNKNOWN), after.get(name, UNKNOWN)
+    for name in sorted({*before, *after}):
+        pair = before.get(name, UNSET), after.get(name, UNSET)
         allowed = envelope.hyperparameters.get(name)
         number = isinstance(pair[1], (int, float)) and not isinstance(pair[1], bool)
-        inside = pair[0] == pair[1] and UNKNOWN not in pair
+        inside = pair[0] == pair[1]
         if allowed and number:
             inside = allowed[0] <= float(str(pair[1])) <= allowed[1]
         yield Line(
@@ -116,10 +120,8 @@ def _settings(former: Recipe | None, now: Recipe | None, envelope: Envelope) -> 
         )
 
 
-def _named(recipe: Recipe | None) -> dict[str, Scalar]:
+def _named(recipe: Recipe) -> dict[str, Scalar]:
     """Return a recipe's settings by name; its seed may be any."""
-    if recipe is None:
-        return {}
     mitigation = json.dumps(plain(recipe.mitigation), sort_keys=True)
     named: dict[str, Scalar] = {"approval_rate": recipe.approval_rate, "mitigation": mitigation}
     return recipe.hyperparameters | named

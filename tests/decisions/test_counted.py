@@ -21,11 +21,14 @@ def at(moment: dt.datetime) -> int:
     return int(moment.timestamp() * 1000)
 
 
-@pytest.mark.parametrize("page", [1, 2, 100])
+@pytest.mark.parametrize("page", [2, 3, 100])
 def test_decisions_of_the_window_are_counted_by_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: int
 ) -> None:
-    """What was made before or at the end, and what is no decision, does not count."""
+    """What was made before or at the end, and what is no decision, does not count.
+
+    One that was made before the window and sealed late ends no reading.
+    """
     monkeypatch.setattr(counted, "PAGE", page)
     place = SqlitePlace(tmp_path)
     ledger = place.ledger()
@@ -36,6 +39,8 @@ def test_decisions_of_the_window_are_counted_by_version(
         (DECISION, "1", START + day),
         ("note", "1", START + day),
         (DECISION, "2", END - day),
+        (DECISION, "1", START - 2 * day),
+        (DECISION, "2", END),
         (DECISION, "2", END),
     ):
         ledger.record(Draft(kind, {"mv": version}, time_ms=at(moment)))

@@ -21,7 +21,7 @@ from pipelines.release.version_files import VersionFiles, fetched
 from pipelines.typed import read_json
 from tests.conftest import git
 from tests.release import cases
-from tests.release.versions import Bench
+from tests.release.versions import Bench, measured
 
 WHO = {"person": "Ada", "reason": "better"}
 FORESEEN = """
@@ -132,7 +132,7 @@ def test_without_an_envelope_the_tier_alone_asks(quick: Bench, tmp_path: Path) -
 def test_a_champion_that_does_not_say_is_outside(quick: Bench) -> None:
     """What an old champion has no record of cannot be inside."""
     silent = replace(SIDE, recipe=None, roc_auc=None)
-    assert ["approval_rate", "max_iter", "mitigation", "ROC AUC"] == outside(silent, SIDE)
+    assert ["recipe", "ROC AUC"] == outside(silent, SIDE)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_a_champion_that_does_not_say_is_outside(quick: Bench) -> None:
         (replace(SIDE, roc_auc=None), ["ROC AUC"]),
         (replace(SIDE, ratio=0.79), ["lowest selection-rate ratio"]),
         (replace(SIDE, ratio=None), ["lowest selection-rate ratio"]),
-        (replace(SIDE, recipe=None), ["C", "approval_rate", "max_iter", "mitigation"]),
+        (replace(SIDE, recipe=None), ["recipe"]),
         (
             replace(SIDE, contract=msgspec.structs.replace(cases.CONTRACT, version="2")),
             ["contract of the training data"],
@@ -190,6 +190,22 @@ def test_a_hyperparameter_moves_in_its_range_or_not_at_all(
     """What has a range may move in it; what has none stays, comes not and goes not."""
     recipe = msgspec.structs.replace(RECIPE, hyperparameters=settings)
     assert expected == outside(SIDE, replace(SIDE, recipe=recipe))
+
+
+def test_a_range_for_what_neither_has_is_no_line() -> None:
+    """A pack made for one family of estimators does not push the others out."""
+    wider = msgspec.structs.replace(ENVELOPE, hyperparameters={"max_depth": (1.0, 9.0)})
+    assert [] == outside(SIDE, SIDE, wider)
+
+
+def test_a_large_group_without_a_ratio_leaves_the_lowest_unknown() -> None:
+    """The lowest of the ratios that are there is not the lowest; a small group does not count."""
+    large, small = measured(0.6), measured(0.1) | {"small": True}
+    silent = {"small": False, "measures": {"impact_ratio": {"value": None}}}
+    of = {"attributes": {"colour": {"groups": {"blue": large, "red": small}}}}
+    assert envelope.lowest_ratio(of) == pytest.approx(0.6 / 0.7)
+    of["attributes"]["colour"]["groups"]["grey"] = silent
+    assert envelope.lowest_ratio(of) is None
 
 
 def test_the_champions_files_must_be_the_champions(quick: Bench, tmp_path: Path) -> None:
