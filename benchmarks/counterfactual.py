@@ -112,7 +112,7 @@ def _cases(folder: Path, layout: Any, recipe: Any, people: int) -> dict[str, Any
 
 
 def peer(folder: Path) -> None:
-    """Answer the same cases with DiCE, in its own interpreter; print JSON."""
+    """Answer the same cases with DiCE, in its own interpreter; write JSON."""
     warnings.filterwarnings("ignore")
     import dice_ml
     import numpy as np
@@ -169,7 +169,7 @@ def peer(folder: Path) -> None:
         explainer = dice_ml.Dice(data, wrapped, method=method)
         for number, each in enumerate(told["cases"][: GENETIC if method == "genetic" else None]):
             answers.append(_answered(explainer, method, number, each, texts, back))
-    json.dump(answers, sys.stdout)
+    (folder / "answers.json").write_text(json.dumps(answers))  # DiCE prints on stdout
 
 
 def _answered(
@@ -282,7 +282,9 @@ def main() -> None:
             )
             if done.returncode:
                 raise SystemExit(done.stderr)
-            told[name] = list(compared(each, json.loads(done.stdout)))
+            answers = json.loads((Path(folder) / name / "answers.json").read_bytes())
+            told[name] = list(compared(each, answers))
+            print(json.dumps({name: told[name]}), file=sys.stderr, flush=True)
     json.dump(told, sys.stdout, indent=2)
 
 

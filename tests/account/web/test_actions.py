@@ -268,8 +268,10 @@ def test_a_decision_is_replayed_by_a_button(
     html = browser.fill(f"{page_of(decided)}/replay")
     assert "Identical, bit by bit" in html
     assert decided.made.origin.commit in html
+    assert "by the model itself" in html
     assert ["replay", "look"] == kinds(world, before)
     assert f"{page_of(decided)}/replays/" in browser.see(page_of(decided))
+    assert "by the kept plan" in browser.fill(f"{page_of(decided)}/replay")
     (other,) = world.decide(promoted, [versions.application(person="another")])
     receipt = world.ledger.row(before).id.hex()
     browser.see(f"{page_of(other)}/replays/{receipt}", 404)
