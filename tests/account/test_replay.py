@@ -121,7 +121,7 @@ def test_a_decision_scored_by_a_plan_comes_out_of_the_kept_plan(
 
 
 def test_a_plan_decides_without_any_numeric_library() -> None:
-    """What the sandbox imports for a kept plan is a tenth of what the model takes to load."""
+    """What the sandbox imports for a kept plan is Clew's own code, and no library that computes."""
     words = "import sys, pipelines.account.rescore_by_plan; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", words], capture_output=True, text=True, check=True, cwd=ROOT
