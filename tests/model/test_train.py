@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
-from pipelines import params
+from pipelines import contract, params
 from pipelines.canonical import sha256_file
 from pipelines.errors import DataRefused, IntegrityBroken
 from pipelines.layout import Layout, Model
 from pipelines.model import score, store, train
+from pipelines.model.estimators import is_number
+from pipelines.model.training_report import against_monotone
 from pipelines.records import Candidate, Environment, Split
 from pipelines.typed import read_json
 from tests.model.conftest import context
@@ -117,16 +121,31 @@ def test_a_changed_training_part_is_refused(checkout: Layout) -> None:
     assert not checkout.candidate.exists()
 
 
-def test_inputs_against_the_contracts_direction_are_reported(fair: Layout) -> None:
-    """A linear model may go against a direction that the contract wants; that is said."""
-    report = json.loads(Model(fair.candidate).training.read_text(encoding="utf-8"))
-    assert isinstance(report["against_monotone"], list)
+def test_the_fair_candidate_runs_against_no_direction(fair: Layout) -> None:
+    """Every weight has the sign that the contract wants, and the report says so."""
+    found = contract.read(fair.contract)
     model = store.loads(Model(fair.candidate).model.read_bytes())
     names = model.named_steps[score.COLUMNS].get_feature_names_out()
     weights = dict(zip(names, model.named_steps[score.ESTIMATOR].coef_[0], strict=True))
-    rising = {"appinc", "atotinc", "cototinc", "liq", "netw"}
-    falling = {name for name in rising if weights[f"numbers__{name}"] < 0}
-    assert falling == rising & set(report["against_monotone"])
+    signs = {"increasing": 1, "decreasing": -1, "no": 0}
+    turned = {
+        each.name: signs[each.monotone] * weights.get(f"numbers__{each.name}", 0)
+        for each in found.columns
+    }
+    assert {} == {name: weight for name, weight in turned.items() if weight < 0}
+    assert [] == json.loads(Model(fair.candidate).training.read_text())["against_monotone"]
+
+
+def test_inputs_against_the_contracts_direction_are_reported(fair: Layout) -> None:
+    """A weight of the wrong sign is named by its column, one of the right sign is not."""
+    columns = contract.read(fair.contract).columns
+    signs = {"increasing": 1.0, "decreasing": -1.0, "no": 0.5}
+    right = np.array([[signs[each.monotone] for each in columns if is_number(each)]])
+    named = [each.name for each in columns if is_number(each) and each.monotone != "no"]
+    chosen = params.read(fair.params).candidates["fair"]
+    for sign, expected in ((1, []), (-1, named)):
+        final = SimpleNamespace(coef_=sign * right)
+        assert expected == against_monotone(chosen, columns, final)
 
 
 def test_rows_without_a_target_are_refused(contract, people) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
