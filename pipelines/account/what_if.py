@@ -27,6 +27,7 @@ class WhatIf(Record, frozen=True):
     """What the model said, and what it would have said of the changed application.
 
     `after` is None where the changed application breaks the contract; then `refused` says how.
+    `unread` are changed columns that the model does not look at.
     """
 
     decision_id: str
@@ -34,6 +35,7 @@ class WhatIf(Record, frozen=True):
     before: Said
     after: Said | None
     refused: tuple[Refusal, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 def what_if(
@@ -50,6 +52,7 @@ def what_if(
     columns = checked(asked.model.admission, changes)
     data = changed(asked, [(column, changes[column.name]) for column in columns])
     names = tuple(column.name for column in columns)
+    unread = tuple(name for name in names if not asked.model.admission.fields[name].read)
     try:
         application = asked.model.admission.admit(data)
     except ApplicationRefused as error:
@@ -59,12 +62,14 @@ def what_if(
             before=asked.said,
             after=None,
             refused=error.refusals,
+            unread=unread,
         )
     return WhatIf(
         decision_id=found.id,
         changed=names,
         before=asked.said,
         after=said(asked.model, application),
+        unread=unread,
     )
 
 

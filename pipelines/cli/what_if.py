@@ -41,6 +41,8 @@ def what_if(decision_id: str, changes: tuple[str, ...], person: str, as_json: bo
     if found.after:
         rows.append({"": "what if", **_said(found.after)})
     voice.result(rows, as_json=False)
+    for name in found.unread:
+        voice.note(f"the model does not read {name}")
     for refusal in found.refused:
         voice.note(f"refused: {refusal.field}: {refusal.rule}")
 

@@ -83,6 +83,18 @@ def test_nothing_is_decided_and_the_look_is_recorded(
     )
 
 
+def test_a_change_that_the_model_does_not_read_is_named(
+    world: World, where: Where, promotion: Promotion
+) -> None:
+    """Whoever asks about a column that is no input learns that, beside the same margin."""
+    (found,) = world.decide(promotion, [DECLINED])
+    told = asked(world, where, found, income="80", origin="north")
+    assert ("origin",) == told.unread
+    alone = asked(world, where, found, origin="north")
+    assert alone.after is not None
+    assert alone.before.margin == alone.after.margin
+
+
 @pytest.mark.parametrize(
     ("changes", "rule"),
     [
