@@ -15,7 +15,8 @@ from pipelines.ledger import trust
 from pipelines.ledger.entry import Body, Draft
 from pipelines.ledger.log import Ledger
 from pipelines.ledger.note import Signer, Verifier
-from pipelines.ledger.secret_files import create_signer, read_signer, replace_secret, sync_folder
+from pipelines.ledger.secret_files import create_signer, read_signer, replace_secret
+from pipelines.whole_file import sync_folder
 
 KIND: Final = "vkey"
 Open = Callable[[Signer, Sequence[Verifier]], Ledger]

@@ -12,6 +12,7 @@ from typing import Final
 
 from pipelines.errors import BadRequest, IntegrityBroken, NotThere, Unavailable
 from pipelines.ledger.note import Algorithm, Signer
+from pipelines.whole_file import sync_folder
 
 OWNER_ONLY: Final = 0o600
 OTHERS: Final = 0o077
@@ -107,12 +108,3 @@ def _write(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -11,7 +11,6 @@ are the operator's word. The size stands in a comment, so that other tools read 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +18,8 @@ from typing import Final
 
 from pipelines.errors import BadRequest
 from pipelines.ledger.note import Algorithm, Verifier, decimal
-from pipelines.ledger.secret_files import sync_folder, writing
+from pipelines.ledger.secret_files import writing
+from pipelines.whole_file import write_whole
 
 LOG, WITNESS, QUORUM, UNTIL = "log", "witness", "quorum", "#until"
 NOBODY: Final = "none"
@@ -93,11 +93,5 @@ def with_witness(text: str, name: str, key: Verifier) -> str:
 
 def write(path: Path, text: str) -> None:
     """Replace a trust file, whole or not at all. Raises Unavailable when the disk fails."""
-    fresh = path.with_name(f"{path.name}.new")
     with writing(path):
-        with fresh.open("w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-        sync_folder(path.parent)
+        write_whole(path, text.encode())

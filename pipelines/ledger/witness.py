@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import threading
 import urllib.error
 import urllib.request
@@ -30,8 +29,9 @@ from pipelines.ledger.note import (
     encode,
     opened,
 )
-from pipelines.ledger.secret_files import locked, sync_folder
+from pipelines.ledger.secret_files import locked
 from pipelines.ledger.tree import EMPTY_ROOT, verify_consistency
+from pipelines.whole_file import write_whole
 
 MOST_PROOF_LINES: Final = 63
 LARGEST_REQUEST: Final = 64 * 1024
@@ -104,13 +104,7 @@ class Witness:
         return {str(origin): str(note) for origin, note in notes.items()}
 
     def _remember(self, origin: str, note: str) -> None:
-        fresh = self._memory.with_name(self._memory.name + ".new")
-        with fresh.open("w") as file:
-            json.dump({**self._remembered(), origin: note}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self._memory)
-        sync_folder(self._memory.parent)
+        write_whole(self._memory, json.dumps({**self._remembered(), origin: note}).encode())
 
 
 def read_request(text: str) -> tuple[int, list[bytes], str]:

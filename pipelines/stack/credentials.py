@@ -13,6 +13,7 @@ from pathlib import Path
 from pipelines.errors import BadRequest
 from pipelines.layout import State
 from pipelines.stack.settings import User
+from pipelines.whole_file import write_whole
 
 SECRET_BYTES = 64
 PASSWORD_BYTES = 18
@@ -75,13 +76,7 @@ def password(state: State, user: str) -> str:
 def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner can read, whole or not at all."""
     path.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    write_whole(path, text.encode(), PRIVATE_FILE)
 
 
 def _read_private(path: Path) -> dict[str, str]:

@@ -67,7 +67,7 @@ FAULTS = [
     ("wrapping", "fsync", "keys"),
     ("signing", "rename", "policy"),
     ("signing", "rename", "ledger-signer"),
-    ("signing", "write", "policy.new"),
+    ("signing", "write", ".policy"),
     ("signing", "fsync", "ledger-signer.next"),
     ("signing", "pwrite", "ledger-guard"),
     ("erasing", "rename", "ledger-ring"),

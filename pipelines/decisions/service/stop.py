@@ -18,8 +18,8 @@ from pipelines.decisions.records import Stop
 from pipelines.errors import BadRequest, Unavailable
 from pipelines.ledger.entry import Body, Draft
 from pipelines.ledger.log import Ledger
-from pipelines.ledger.secret_files import sync_folder
 from pipelines.release.approve import named, reasoned
+from pipelines.whole_file import write_whole
 
 PURPOSE = "operation"
 
@@ -78,16 +78,11 @@ class StopSwitch:
 
     def write(self, state: Thrown) -> None:
         """Replace the file, durably. Raises Unavailable."""
-        fresh = self._path.with_name(f"{self._path.name}.{os.getpid()}")
         try:
-            with fresh.open("wb") as file:
-                file.write(msgspec.json.encode(state))
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(self._path)
-            sync_folder(self._path.parent)
+            write_whole(self._path, msgspec.json.encode(state))
         except OSError as error:
-            raise Unavailable("the stop switch cannot be written", where=str(fresh)) from error
+            where = str(self._path)
+            raise Unavailable("the stop switch cannot be written", where=where) from error
 
 
 def stop(switch: StopSwitch, ledger: Ledger, person: str, reason: str) -> str:
