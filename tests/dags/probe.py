@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,7 @@ def running(pid: int) -> bool:
 
 def answered(reason: str | None) -> str:
     """Return what an approval comes to when it is given with this reason."""
-    task = ask(["pat"], task_id="a", subject="s", response_timeout=timedelta(1))
+    task = ask(["pat"])
     event = {
         "chosen_options": ["Approve"],
         "params_input": {"reason": reason},
@@ -87,7 +87,7 @@ def answered(reason: str | None) -> str:
 def nobody() -> str:
     """Return what asking comes to when nobody is named who may answer."""
     try:
-        ask([], task_id="b", subject="s").execute({})  # type: ignore[typeddict-item]
+        ask([]).execute({})  # type: ignore[typeddict-item]
     except AirflowFailException as refused:
         return str(refused)
     return "asked"
