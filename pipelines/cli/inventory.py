@@ -87,7 +87,7 @@ def _row(found: Entry) -> dict[str, object]:
         "tier": found.tier,
         "verdict": found.verdict,
         "not passed": ", ".join(found.not_passed) or "none",
-        "decisions": found.decisions,
+        f"decisions {found.window}": found.decisions,
         "watched until": watch and watch.until[:10],
         "alarms": watch and watch.alarms,
         "next watch": found.next_watch and found.next_watch[:10],
