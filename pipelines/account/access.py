@@ -18,6 +18,7 @@ import msgspec
 from pipelines.account.afterwards import CONTEST, OVERRIDE, REDECISION
 from pipelines.account.letter import Block, Items, Letter, Line, Section, Table, line, said
 from pipelines.account.original import Opened, original
+from pipelines.account.replay import REPLAY
 from pipelines.account.speech import Speech
 from pipelines.account.words import Words, words
 from pipelines.account.writing import procedure
@@ -31,7 +32,6 @@ from pipelines.params import LetterParams
 from pipelines.records import Candidate, Json
 from pipelines.typed import read_json
 
-REPLAY: Final = "replay"
 OUTCOME: Final = "outcome"
 TOLD: Final = (DECISION, CONTEST, OVERRIDE, REDECISION, OUTCOME, REPLAY, LOOK, EXPORT)
 

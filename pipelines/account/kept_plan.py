@@ -44,8 +44,8 @@ def keep(files: VersionFiles, process: Again) -> None:
 
 def read(files: VersionFiles) -> Plan | None:
     """Return a version's kept plan; None when none is kept. Raises IntegrityBroken."""
-    path, sha256 = kept(files), digest(files)
-    return plan_file.loads(path.read_bytes(), sha256) if path and sha256 else None
+    path, sha256 = _place(files), digest(files)
+    return plan_file.loads(path.read_bytes(), sha256) if sha256 and path.is_file() else None
 
 
 def _place(files: VersionFiles) -> Path:

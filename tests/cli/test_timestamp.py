@@ -3,25 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 from pipelines.layout import State
-from tests.cli.test_witness import decided  # noqa: F401 - a fixture
+from tests.cli.test_witness import clew, decided  # noqa: F401 - a fixture
 from tests.ledger.authority import Authority
-
-
-def clew(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "pipelines.cli", *words],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(folder)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def test_a_stamp_from_the_authority_to_the_auditor(

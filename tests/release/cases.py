@@ -31,6 +31,8 @@ from tests.conftest import ROOT, git
 
 PACK = "test-2026-11"
 MODEL_NAME = "applicants"
+LINEAR = "estimator: logistic_regression\n    hyperparameters: {C: 1.0, max_iter: 5000}"
+FOREST = "estimator: hist_gradient_boosting\n    hyperparameters: {max_iter: 20}"
 
 CONTRACT = Contract(
     name="applicants",
@@ -274,6 +276,17 @@ def validation(accepted: int, refused: int = 2, **changes: Any) -> Validation:
         "blocked": (),
     }
     return Validation(**(found | changes))
+
+
+def changed(folder: Path, old: str, new: str) -> World:
+    """Make a world whose candidate is trained by other parameters."""
+    made = make(folder / "repo", State(folder / "var"))
+    text = made.layout.params.read_text()
+    assert old in text
+    made.layout.params.write_text(text.replace(old, new))
+    train.run(made.context)
+    evaluate.run(made.context)
+    return made
 
 
 def profile_of(rows: pd.DataFrame) -> profiles.Profile:

@@ -10,13 +10,14 @@ from typing import Final
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from pipelines.account.web import picture, view
 from pipelines.account.web.gate import TOKEN, Visitor
 from pipelines.decisions.service import problems
 from pipelines.errors import ClewError, Erased, Unavailable
+from pipelines.release.documents.page import escaping
 
 FOLDER: Final = Path(__file__).parent / "templates"
 # `Referrer-Policy` as strict as can be while a browser still says where a form comes from.
@@ -37,13 +38,7 @@ LETTER_HEADERS: Final = {
 @cache
 def templates() -> Environment:
     """Return the templates, read once."""
-    made = Environment(
-        loader=FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    made = escaping(FOLDER)
     made.filters |= {"time": time, "short": short, "number": number}
     made.globals |= {
         "outcomes": view.OUTCOMES,

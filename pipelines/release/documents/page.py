@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.release.documents.fact import Fact, Table
 from pipelines.release.documents.template import FOLDER, MISSING, Document
 
 if TYPE_CHECKING:
-    from jinja2 import Template
+    from jinja2 import Environment, Template
 
 
 def write(document: Document) -> str:
@@ -17,17 +18,22 @@ def write(document: Document) -> str:
     return _template().render(document=document, MISSING=MISSING)
 
 
-@cache
-def _template() -> Template:
+def escaping(folder: Path) -> Environment:
+    """Return the templates of a folder: texts are escaped, and a name that is not there fails."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    made = Environment(
-        loader=FileSystemLoader(FOLDER),
+    return Environment(
+        loader=FileSystemLoader(folder),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+@cache
+def _template() -> Template:
+    made = escaping(FOLDER)
     made.tests["fact"] = lambda found: isinstance(found, Fact)
     made.tests["table"] = lambda found: isinstance(found, Table)
     return made.get_template("document.html")

@@ -12,7 +12,6 @@ import pytest
 from pipelines.canonical import sha256_file
 from pipelines.errors import IntegrityBroken, NotThere
 from pipelines.layout import Model, State
-from pipelines.model import evaluate, train
 from pipelines.records import Candidate
 from pipelines.release.checks import _reasons, faithfulness
 from pipelines.release.checks._reasons import Moved, Told
@@ -110,17 +109,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> cases.World:
     return cases.make(folder / "repo", State(folder / "var"))
 
 
-def changed(folder: Path, old: str, new: str) -> cases.World:
-    """Make a world whose candidate is trained by other parameters."""
-    made = cases.make(folder / "repo", State(folder / "var"))
-    text = made.layout.params.read_text()
-    assert old in text
-    made.layout.params.write_text(text.replace(old, new))
-    train.run(made.context)
-    evaluate.run(made.context)
-    return made
-
-
 def test_a_candidates_reasons_are_the_real_ones(world: cases.World) -> None:
     """A linear candidate's reasons move its margin by exactly what they claim."""
     found = faithfulness.judge(world.case, world.limits("faithfulness"))
@@ -136,13 +124,13 @@ def test_a_forests_reasons_are_judged_too(tmp_path: Path) -> None:
     """Trees, whose columns act together, are asked by the same rule."""
     settings = "estimator: hist_gradient_boosting\n    hyperparameters: {max_iter: 20}"
     old = "estimator: logistic_regression\n    hyperparameters: {C: 1.0, max_iter: 5000}"
-    made = changed(tmp_path, old, settings)
+    made = cases.changed(tmp_path, old, settings)
     assert "pass" == faithfulness.judge(made.case, LIMITS).outcome
 
 
 def test_of_nobody_nothing_can_be_said(tmp_path: Path) -> None:
     """Where nobody of the test part is refused, there are no reasons to judge."""
-    made = changed(tmp_path, "seed: 7", "seed: 7")
+    made = cases.changed(tmp_path, "seed: 7", "seed: 7")
     record = Model(made.layout.candidate).record
     low = msgspec.structs.replace(made.candidate, threshold=(-1e9).hex())
     members = _reasons.reference.make(
@@ -172,7 +160,7 @@ def test_reasons_that_are_not_the_real_ones_fail(
 
 def test_a_model_that_reads_a_protected_column_fails(tmp_path: Path) -> None:
     """Its real reasons may not be named, so nobody can be told why."""
-    made = changed(tmp_path, "seed: 7", "seed: 7\n    protected_as_features: true")
+    made = cases.changed(tmp_path, "seed: 7", "seed: 7\n    protected_as_features: true")
     found = faithfulness.judge(made.case, LIMITS)
     assert "fail" == found.outcome
     assert set(found.evidence["unnameable"]) <= {"blue", "years"}
@@ -182,7 +170,7 @@ def test_a_model_that_reads_a_protected_column_fails(tmp_path: Path) -> None:
 
 def test_a_reference_of_other_people_is_refused(tmp_path: Path) -> None:
     """What reasons compare with must be what the training part makes, by digest and by content."""
-    made = changed(tmp_path, "seed: 7", "seed: 7")
+    made = cases.changed(tmp_path, "seed: 7", "seed: 7")
     files = Model(made.layout.candidate)
     text = files.reference.read_text()
     files.reference.write_text(text.replace('"size":50', '"size":51'))
@@ -197,7 +185,7 @@ def test_a_reference_of_other_people_is_refused(tmp_path: Path) -> None:
 
 def test_a_reference_that_the_candidate_does_not_name_is_refused(tmp_path: Path) -> None:
     """The right content under another digest is not the file that was bound to the candidate."""
-    made = changed(tmp_path, "seed: 7", "seed: 7")
+    made = cases.changed(tmp_path, "seed: 7", "seed: 7")
     files = Model(made.layout.candidate)
     files.reference.write_bytes(files.reference.read_bytes() + b"\n")
     with pytest.raises(IntegrityBroken):
@@ -206,7 +194,7 @@ def test_a_reference_that_the_candidate_does_not_name_is_refused(tmp_path: Path)
 
 def test_a_candidate_without_a_reference_gives_no_reasons(tmp_path: Path) -> None:
     """Nothing to compare with is an error, and that blocks."""
-    made = changed(tmp_path, "seed: 7", "seed: 7")
+    made = cases.changed(tmp_path, "seed: 7", "seed: 7")
     record = Model(made.layout.candidate).record
     msgspec.structs.replace(read_json(record, Candidate), reference_sha256=None).write(record)
     with pytest.raises(NotThere):

@@ -6,13 +6,11 @@ import numpy as np
 import pytest
 
 from pipelines.layout import State
-from pipelines.model import evaluate, train
 from pipelines.release.checks import privacy
 from pipelines.release.checks.privacy import Thresholds
 from tests.release import cases
 
 LIMITS = Thresholds(max_advantage=0.1, max_roc_auc=0.56)
-LINEAR = "estimator: logistic_regression\n    hyperparameters: {C: 1.0, max_iter: 5000}"
 REMEMBERS = (
     "estimator: hist_gradient_boosting\n"
     "    hyperparameters: {max_iter: 300, max_leaf_nodes: 64, min_samples_leaf: 2}"
@@ -39,12 +37,7 @@ def test_a_plain_model_does_not_tell_its_people(world: cases.World) -> None:
 def test_a_model_that_remembers_fails(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Deep trees fitted to the last row give their people away, by both attacks."""
     folder = tmp_path_factory.mktemp("remembers")
-    made = cases.make(folder / "repo", State(folder / "var"))
-    text = made.layout.params.read_text()
-    made.layout.params.write_text(text.replace(LINEAR, REMEMBERS))
-    train.run(made.context)
-    evaluate.run(made.context)
-    found = privacy.judge(made.case, LIMITS)
+    found = privacy.judge(cases.changed(folder, cases.LINEAR, REMEMBERS).case, LIMITS)
     assert ["fail", "fail"] == [line.outcome for line in found.lines]
     assert found.evidence["advantage"] > 0.2
 

@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 
 from pipelines.layout import State
-from pipelines.model import evaluate, train
 from pipelines.model.plan import Plan
 from pipelines.release.checks import _evasion, _probe, robustness
 from pipelines.release.checks._case import Case
@@ -21,8 +20,6 @@ from pipelines.release.checks.robustness import Thresholds
 from tests.release import cases
 
 LIMITS = Thresholds(evasion_budget=0.5, max_evasion_share=0.3, min_people=30)
-FOREST = "estimator: hist_gradient_boosting\n    hyperparameters: {max_iter: 20}"
-LINEAR = "estimator: logistic_regression\n    hyperparameters: {C: 1.0, max_iter: 5000}"
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +31,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> cases.World:
 @pytest.fixture(scope="module")
 def forest(tmp_path_factory: pytest.TempPathFactory) -> cases.World:
     folder = tmp_path_factory.mktemp("forest")
-    made = cases.make(folder / "repo", State(folder / "var"))
-    text = made.layout.params.read_text()
-    made.layout.params.write_text(text.replace(LINEAR, FOREST))
-    train.run(made.context)
-    evaluate.run(made.context)
-    return made
+    return cases.changed(folder, cases.LINEAR, cases.FOREST)
 
 
 def acting(world: cases.World, **actionable: str) -> Case:

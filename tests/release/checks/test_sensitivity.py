@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -10,7 +9,6 @@ import numpy as np
 import pytest
 
 from pipelines.layout import State
-from pipelines.model import evaluate, train
 from pipelines.release.checks import _probe, sensitivity
 from pipelines.release.checks._case import Case
 from pipelines.release.checks.sensitivity import Thresholds
@@ -19,8 +17,6 @@ from tests.release import cases
 LIMITS = Thresholds(
     monotone="gate", max_protected_change=0.0, max_noise_flips=0.05, max_single_flips=1.0
 )
-FOREST = "estimator: hist_gradient_boosting\n    hyperparameters: {max_iter: 20}"
-LINEAR = "estimator: logistic_regression\n    hyperparameters: {C: 1.0, max_iter: 5000}"
 
 
 @pytest.fixture(scope="module")
@@ -32,22 +28,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> cases.World:
 @pytest.fixture(scope="module")
 def reads_protected(tmp_path_factory: pytest.TempPathFactory) -> cases.World:
     folder = tmp_path_factory.mktemp("protected")
-    return changed(folder, "seed: 7", "seed: 7\n    protected_as_features: true")
+    return cases.changed(folder, "seed: 7", "seed: 7\n    protected_as_features: true")
 
 
 @pytest.fixture(scope="module")
 def forest(tmp_path_factory: pytest.TempPathFactory) -> cases.World:
-    return changed(tmp_path_factory.mktemp("forest"), LINEAR, FOREST)
-
-
-def changed(folder: Path, old: str, new: str) -> cases.World:
-    made = cases.make(folder / "repo", State(folder / "var"))
-    text = made.layout.params.read_text()
-    assert old in text
-    made.layout.params.write_text(text.replace(old, new))
-    train.run(made.context)
-    evaluate.run(made.context)
-    return made
+    return cases.changed(tmp_path_factory.mktemp("forest"), cases.LINEAR, cases.FOREST)
 
 
 def with_directions(world: cases.World, **directions: str) -> Case:
