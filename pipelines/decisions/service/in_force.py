@@ -25,6 +25,7 @@ from pipelines.release.version_files import VersionFiles, fetched
 from pipelines.typed import read_json
 
 LOG = logging.getLogger("clew.service")
+UNTIL_FIRST = 1.0  # seconds between two looks while no model decides
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,7 @@ class InForce:
         self._seen = replace(self._seen, trouble=error.what, broken=broken)
 
     def start(self, seconds: float) -> None:
-        """Ask now, and go on asking in a thread."""
+        """Ask now, and go on asking in a thread; every second at least while no model decides."""
         self.refresh()
         self._thread = threading.Thread(
             target=self._watch, args=(seconds,), name="registry watch", daemon=True
@@ -152,7 +153,7 @@ class InForce:
         self._thread.start()
 
     def _watch(self, seconds: float) -> None:
-        while not self._end.wait(seconds):
+        while not self._end.wait(seconds if self._seen.loaded else min(seconds, UNTIL_FIRST)):
             self.refresh()
 
     def close(self) -> None:
