@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
@@ -9,7 +10,7 @@ import click
 from pipelines import params, run_step, runs
 from pipelines.cli import voice
 from pipelines.cli.options import JSON, RUN_ID, Place, here, new_run_id
-from pipelines.errors import GateRefused, NotThere
+from pipelines.errors import GateRefused, NotThere, did_you_mean
 from pipelines.layout import Layout
 from pipelines.params import Source
 from pipelines.records import Snapshot, Verdict
@@ -17,6 +18,7 @@ from pipelines.runs.git import Git
 from pipelines.typed import read_json
 
 DATA_STEPS = ("validate", "snapshot")
+DIGEST = re.compile(r"[0-9a-f]{12,64}")
 MODEL_STEPS = ("split", "train", "evaluate", "champion", "check", "gate")
 
 
@@ -99,7 +101,8 @@ def gate(run_id: str | None, as_json: bool) -> None:
         return
     commit = Git(place.root).tip(run_id)
     if commit is None:
-        raise NotThere("no such run", observed=run_id, hint="clew lineage")
+        hint = did_you_mean(run_id, Git(place.root).runs()) or "clew retrain, which prints it"
+        raise NotThere("no such run", observed=run_id, hint=hint)
     with runs.opened(place.root, place.state, run_id=run_id, commit=commit) as context:
         _show_verdict(context.layout, as_json=as_json)
 
@@ -107,14 +110,30 @@ def gate(run_id: str | None, as_json: bool) -> None:
 def data_commit(place: Place, name: str) -> str:
     """Return the commit that `name`, a run id or a commit, stands for.
 
-    Raises GateRefused when its data hold somebody who was erased and is to train nothing more.
+    Raises NotThere when it stands for neither, and GateRefused when its data hold somebody who was
+    erased and is to train nothing more.
     """
     from pipelines.runs import training_data
 
     git = Git(place.root)
-    commit = git.tip(name) or git.resolve(name)
+    try:
+        commit = git.tip(name) or git.resolve(name)
+    except NotThere:
+        raise _no_data(git, name) from None
     training_data.refuse_excluded(place.root, place.state, commit)
     return commit
+
+
+def _no_data(git: Git, name: str) -> NotThere:
+    """Return the refusal of a name that is no run and no commit; a snapshot's id is neither."""
+    hint = did_you_mean(name, git.runs()) or "clew ingest, which prints both"
+    return NotThere(
+        "no data of this name",
+        where="--data",
+        observed=name,
+        expected="a run id or a commit, as clew ingest prints them",
+        hint=f"clew lineage {name}, which names its run" if DIGEST.fullmatch(name) else hint,
+    )
 
 
 def _show_verdict(layout: Layout, *, as_json: bool) -> None:

@@ -59,6 +59,10 @@ class Git:
             self("fetch", "--quiet", self.remote, f"+{RUN_REFS}/*:{RUN_REFS}/*")
         return self("for-each-ref", "--format=%(objectname)", f"{RUN_REFS}/{run_id}") or None
 
+    def runs(self) -> list[str]:
+        """Return the id of every run that is here."""
+        return self("for-each-ref", "--format=%(refname:lstrip=3)", f"{RUN_REFS}/").split()
+
     def advance(self, run_id: str, new: str, old: str | None) -> None:
         """Move a run's reference from `old` to `new`; somebody else's move in between fails."""
         name = f"{RUN_REFS}/{run_id}"
