@@ -34,6 +34,7 @@ FIND: Final = {
     f" CROSS JOIN (VALUES {', '.join(['(?, ?)'] * AT_ONCE)})"
     " LEFT JOIN dek ON ref = column1 AND bucket = column2 AND retired = 0",
 }
+AMONG: Final = f"WHERE key_id IN ({', '.join('?' * AT_ONCE)})"
 LINK: Final = (
     "UPDATE dek SET ref = ?2, bucket = ?3 WHERE key_id = ?1 AND ref = x'' AND (?4 OR NOT EXISTS"
     " (SELECT 1 FROM dek AS held WHERE held.ref = ?2 AND held.bucket = ?3 AND held.retired = 0))"
@@ -100,6 +101,13 @@ class SqliteKeyStore:
     def key(self, key_id: bytes) -> WrappedKey | None:
         rows = self._rows("WHERE key_id = ?", (key_id,))
         return rows[0] if rows else None
+
+    def keys(self, key_ids: Sequence[bytes]) -> list[WrappedKey]:
+        found = list[WrappedKey]()
+        for at in range(0, len(key_ids), AT_ONCE):
+            some = key_ids[at : at + AT_ONCE]
+            found += self._rows(AMONG, (*some, *[None] * (AT_ONCE - len(some))))
+        return found
 
     def select(self, *, ref: bytes | None = None, bucket: str | None = None) -> list[WrappedKey]:
         wanted = {"ref": ref, "bucket": bucket}

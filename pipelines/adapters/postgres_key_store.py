@@ -156,6 +156,9 @@ class PostgresKeyStore:
         rows = self._select("WHERE key_id = %s", [key_id])
         return rows[0] if rows else None
 
+    def keys(self, key_ids: Sequence[bytes]) -> list[WrappedKey]:
+        return self._select("WHERE key_id = ANY(%b)", [list(key_ids)])
+
     def select(self, *, ref: bytes | None = None, bucket: str | None = None) -> list[WrappedKey]:
         where = "WHERE (%b::bytea IS NULL OR ref = %b) AND (%b::text IS NULL OR bucket = %b)"
         return self._select(where, [ref, ref, bucket, bucket])

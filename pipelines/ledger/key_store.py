@@ -46,6 +46,9 @@ class KeyStore(Protocol):
     def key(self, key_id: bytes) -> WrappedKey | None:
         """Return one key."""
 
+    def keys(self, key_ids: Sequence[bytes]) -> list[WrappedKey]:
+        """Return those of these keys that are there, in any order."""
+
     def select(self, *, ref: bytes | None = None, bucket: str | None = None) -> list[WrappedKey]:
         """Return all keys, of one subject or in one bucket where asked."""
 

@@ -172,6 +172,16 @@ class Keys:
             raise NotThere("a data key that is not in the key store")
         return AESGCM(self._unwrap(row))
 
+    def ciphers(self, key_ids: Sequence[bytes]) -> dict[bytes, AESGCM]:
+        """Return the ciphers of those data keys that are not gone, asking the store at once."""
+        found = {}
+        for row in self.store.keys(key_ids):
+            try:
+                found[row.key_id] = AESGCM(self._unwrap(row))
+            except NotThere:  # the key that wraps it is gone: so is this one
+                continue
+        return found
+
     def of_subject(self, subject: str) -> list[WrappedKey]:
         """Return every key of a subject."""
         return self.store.select(ref=self.ref(subject))

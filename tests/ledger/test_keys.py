@@ -42,6 +42,31 @@ def test_a_key_is_found_again(opened: Keys, place: Place) -> None:
     assert b"body" == place.keys().cipher(first.key_id).decrypt(NONCE, sealed, None)
 
 
+def test_many_keys_are_found_at_once(opened: Keys, place: Place) -> None:
+    """Each by its own id; one that is destroyed, or was never there, is left out."""
+    made = [key_for(opened, f"person-{n}", "2026-11/d") for n in range(70)]
+    sealed = {each.key_id: each.cipher.encrypt(NONCE, each.ref, None) for each in made}
+    opened.destroy([made[3].key_id])
+    found = place.keys().ciphers([os.urandom(16), *sealed])
+
+    assert sealed.keys() - {made[3].key_id} == found.keys()
+    assert all(
+        each.ref == found[each.key_id].decrypt(NONCE, sealed[each.key_id], None)
+        for each in made
+        if each is not made[3]
+    )
+
+
+def test_a_key_whose_wrapping_key_is_gone_is_left_out_of_many(opened: Keys) -> None:
+    """As when a former copy of the key store is put back: the others are found all the same."""
+    kept, lost = (key_for(opened, name, "2026-11/d") for name in ("anna", "ben"))
+    former = opened.store.keys([lost.key_id])
+    opened.rotate()
+    opened.store.rewrap(former)
+
+    assert {kept.key_id} == opened.ciphers([kept.key_id, lost.key_id]).keys()
+
+
 def test_keys_differ_by_subject_and_bucket(opened: Keys) -> None:
     """Two subjects, or two buckets, never share a key."""
     pairs = [(s, b) for s in ("anna", "ben") for b in ("2026-11/d", "2026-12/d")]
