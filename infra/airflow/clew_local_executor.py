@@ -5,7 +5,8 @@ A task that waits for a person ends its process and is queued again, with the sa
 answer comes. If the answer comes before the scheduler has read the first end, Airflow 3.3.2 takes
 that end for the second one's: it finds a task that "finished" while it is still queued, and marks
 it failed. On a busy machine there are seconds for that. Counting how often a key was handed to a
-worker tells the two ends apart.
+worker tells the two ends apart. CeleryExecutor (provider 3.26.0) asks for the outcome of a key's
+newest hand-out alone, so the first end is never read after it, and production needs none of this.
 """
 
 from __future__ import annotations
