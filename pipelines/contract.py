@@ -50,7 +50,8 @@ class Column(Part, frozen=True):
     """One column of the data.
 
     `outside` says what becomes of an application whose value is outside the documented range or
-    among no known values: a person decides (refer), or it is sent back (refuse).
+    among no known values: a person decides (refer), or it is sent back (refuse). `meanings` are the
+    words for its codes, by code as text.
     """
 
     name: str
@@ -71,7 +72,13 @@ class Column(Part, frozen=True):
     actionable: Literal["no", "increase", "decrease", "any"] = "no"
     monotone: Literal["no", "increasing", "decreasing"] = "no"
     words: str | None = None
+    meanings: dict[str, str] | None = None
     reg_b_code: str | None = None
+
+    def meaning(self, value: object) -> str | None:
+        """Return what a code of this column means, where the contract says so."""
+        code = int(value) if isinstance(value, float) and value.is_integer() else value
+        return (self.meanings or {}).get(str(code))
 
 
 class Contract(Part, frozen=True):

@@ -8,7 +8,12 @@ from typing import Final
 
 from pipelines.account.letter import Block, Items, Letter, Line, Paragraph, Section
 
-SPECIAL: Final = re.compile(r"([\\`*_{}\[\]()#+\-.!|~:<>&])")
+# What Markdown could read as markup: anywhere, as an address, at the start of a line. No more: a
+# letter is also read as it stands, on a terminal.
+SPECIAL: Final = re.compile(
+    r"([\\`*_\[\]|~<>&$])|(:)(?=//)|(?<=www)(\.)|^(\s*\d*)([#+\-.)=])(?=[#\-=\s]|$)",
+    re.IGNORECASE,
+)
 STYLE: Final = (
     "body{font:1.05rem/1.6 system-ui,sans-serif;color:#1b1b1b;background:#fff;"
     "max-width:42rem;margin:2rem auto;padding:0 1.25rem}"
@@ -56,7 +61,12 @@ def _md_line(line: Line) -> str:
 
 
 def _md(text: str) -> str:
-    return SPECIAL.sub(r"\\\1", " ".join(text.split()) if "\n" in text else text)
+    return SPECIAL.sub(_escaped, " ".join(text.split()) if "\n" in text else text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    before, mark = found[4] or "", found[found.lastindex or 0]
+    return f"{before}\\{mark}"
 
 
 def page(letter: Letter) -> str:

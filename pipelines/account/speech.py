@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pipelines.account.letter import Line, Run, line
 from pipelines.account.words import Words
 from pipelines.contract import Column, Contract
+from pipelines.decisions.records import Reason
 from pipelines.params import LetterParams
 from pipelines.records import Json
 
@@ -23,29 +24,36 @@ class Speech:
 
     def column(self, name: str, told: str = "") -> Run:
         """Return the words for a column: this language's, else the contract's own."""
-        given = self.settings.translations.get(self.words.language, {})
-        if name in given:
-            return Run(given[name])
         column = self.contract.column(name)
-        return self._foreign(told or column.words or column.description or name)
+        return self._said(name, told or column.words or column.description or name)
 
     def value(self, column: Column, value: Json) -> Line:
-        """Return a value with its unit."""
+        """Return what a code means, any other value with its unit."""
+        meaning = column.meaning(value)
+        if meaning is not None:
+            return (self._said(meaning, meaning),)
         text = self.words.value(value)
         if column.unit is None or value is None:
             return line(text)
+        return (Run(f"{text} "), self._said(column.unit, column.unit))
+
+    def reason(self, reason: Reason, value: Json, *, code: bool) -> Line:
+        """Return a reason with the value it rests on, and the regulation's own words for it."""
+        column = self.contract.column(reason.column)
+        parts: dict[str, Line] = {
+            "words": (self.column(reason.column, reason.words),),
+            "value": self.value(column, value),
+        }
+        if code and reason.reg_b_code:
+            parts["code"] = (self._said(reason.reg_b_code, reason.reg_b_code),)
+        message = "reasons.code" if "code" in parts else "reasons.one"
+        return tuple(filled(self.words.messages[message], parts))
+
+    def _said(self, key: str, text: str) -> Run:
+        """Return this language's words for a key, else the contract's own text, marked as such."""
         given = self.settings.translations.get(self.words.language, {})
-        unit = given.get(column.unit)
-        return (Run(f"{text} "), Run(unit) if unit else self._foreign(column.unit))
-
-    def code(self, code: str) -> Line:
-        """Return the regulation's own words in brackets, in the language of the contract."""
-        before, after = self.words.messages["reasons.code"].split("{words}")[1].split("{code}")
-        own = self.settings.contract_language
-        other = None if own == self.words.language else own
-        return (Run(before), Run(code, other), Run(after))
-
-    def _foreign(self, text: str) -> Run:
+        if key in given:
+            return Run(given[key])
         own = self.settings.contract_language
         return Run(text, None if own == self.words.language else own)
 

@@ -6,6 +6,10 @@ record itself is shown to stand in the sealed log.
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
+
 from pipelines.account.knots import Knot, Servers, knots
 from pipelines.account.original import Opened, original
 from pipelines.decisions.record import FACTS, Recorded, Recorder
@@ -29,12 +33,13 @@ class Sealed(Record, frozen=True):
 
 
 class Later(Record, frozen=True):
-    """An entry that names the decision: a look, a replay, a contest, a letter."""
+    """An entry that names the decision: a look, a replay, a contest; `by` whom, if it says so."""
 
     kind: str
     id: str
     index: int
     at_ms: int
+    by: str = ""
 
 
 class Thread(Record, frozen=True):
@@ -109,9 +114,18 @@ def later(ledger: Ledger, found: Recorded) -> tuple[Later, ...]:
     told = []
     for seq, n in sorted(ledger.store.parts_under(keys)):
         row = ledger.row(seq)
-        if seq > found.index and found.id.encode() in ledger.read(row.id, n).content:
-            fields = read_entry(row.entry)
-            told.append(Later(kind=fields["t"], id=row.id.hex(), index=seq, at_ms=fields["ts"]))
+        content = ledger.read(row.id, n).content if seq > found.index else b""
+        if found.id.encode() in content:
+            fields, said = read_entry(row.entry), msgspec.json.decode(content, type=dict[str, Any])
+            told.append(
+                Later(
+                    kind=fields["t"],
+                    id=row.id.hex(),
+                    index=seq,
+                    at_ms=fields["ts"],
+                    by=said.get("caller") or said.get("person") or "",
+                )
+            )
     return tuple(told)
 
 

@@ -92,13 +92,14 @@ def _reasons(case: Case, speak: Speech) -> Iterator[Section]:
     decided, say = case.made.decided, speak.words.say
     if case.course.outcome == "approve" or not decided.reasons:
         return
-    lines = []
-    for reason in decided.reasons[:MOST_REASONS]:
-        what = speak.column(reason.column, reason.words)
-        code = reason.reg_b_code if case.policy.letter and case.policy.letter.codes else None
-        lines.append((what, *speak.code(code)) if code else (what,))
+    values = decided.values or {}
+    codes = case.policy.letter is not None and case.policy.letter.codes
+    lines = tuple(
+        speak.reason(reason, values.get(reason.column), code=codes)
+        for reason in decided.reasons[:MOST_REASONS]
+    )
     lead = said(say(f"reasons.{decided.outcome}"))
-    yield Section(say("reasons.heading"), (lead, Items(tuple(lines), ordered=True)))
+    yield Section(say("reasons.heading"), (lead, Items(lines, ordered=True)))
 
 
 def _changes(case: Case, speak: Speech) -> Iterator[Section]:

@@ -24,6 +24,7 @@ from pipelines.account.web.site import Site
 from pipelines.account.web.view import reading
 from pipelines.account.what_if import WhatIf, what_if
 from pipelines.account.would_change import would_change
+from pipelines.contract import Column
 from pipelines.decisions.service.api_keys import Role
 from pipelines.errors import BadRequest, NotThere
 from pipelines.ledger.entry import read_entry
@@ -84,18 +85,40 @@ def asked_what_if(
     return what_if(site.ledger, site.where, number, changes, visitor.name)
 
 
-def filled_in(
-    site: Site, number: bytes, visitor: Visitor, sent: Mapping[str, str]
-) -> tuple[WhatIf, Sequence[Field]]:
-    """Return the answer to a sent what-if form, and the form as it was sent."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Answered:
+    """The answer to a what-if form, the form as it was sent, and the one it came from."""
+
+    found: WhatIf
+    fields: Sequence[Field]
+    former: Sequence[Field]
+
+    @property
+    def changed(self) -> list[tuple[Field, Field]]:
+        """Return the fields that were changed: as received, and as sent."""
+        return [pair for pair in zip(self.former, self.fields, strict=True) if pair[0] != pair[1]]
+
+
+def filled_in(site: Site, number: bytes, visitor: Visitor, sent: Mapping[str, str]) -> Answered:
+    """Return the answer to a sent what-if form."""
     read = reading(site, site.recorder.read(number))
     changes = read.changes(sent)
-    return asked_what_if(site, number, visitor, changes), read.fields(changes)
+    found = asked_what_if(site, number, visitor, changes)
+    return Answered(found, read.fields(changes), read.fields())
 
 
 def nearest(site: Site, number: bytes, visitor: Visitor) -> Counterfactuals:
     """Return the nearest changes that would have flipped a decision; the look is recorded."""
     return counterfactuals(site.ledger, site.where, number, visitor.name)
+
+
+def nearest_told(
+    site: Site, number: bytes, visitor: Visitor
+) -> tuple[Counterfactuals, Mapping[str, Column]]:
+    """Return the nearest changes, and the columns whose words they are told in."""
+    found = nearest(site, number, visitor)
+    contract = reading(site, site.recorder.read(number)).contract
+    return found, {each.name: each for each in contract.columns}
 
 
 def letter(site: Site, number: bytes, visitor: Visitor, kind: str, language: str) -> bytes:

@@ -37,15 +37,22 @@ class Acts:
         """Ask the decision's own model about a changed application."""
         visitor, sent = await self.gate.sender(request, *actions.READING)
         number = as_number(decision_id)
-        found, fields = await self.site.aside(actions.filled_in, self.site, number, visitor, sent)
-        return shown.page(request, "what_if.html", visitor, found=found, fields=fields)
+        told = await self.site.aside(actions.filled_in, self.site, number, visitor, sent)
+        return shown.page(
+            request,
+            "what_if.html",
+            visitor,
+            found=told.found,
+            fields=told.fields,
+            changed=told.changed,
+        )
 
     async def counterfactual(self, request: Request, decision_id: str) -> Response:
         """Show the nearest changes that would have flipped the decision."""
         visitor, _ = await self.gate.sender(request, *actions.READING)
         number = as_number(decision_id)
-        found = await self.site.aside(actions.nearest, self.site, number, visitor)
-        return shown.page(request, "counterfactual.html", visitor, found=found)
+        found, columns = await self.site.aside(actions.nearest_told, self.site, number, visitor)
+        return shown.page(request, "counterfactual.html", visitor, found=found, columns=columns)
 
     async def letter(self, request: Request, decision_id: str) -> Response:
         """Give the letter: as a page of its own, or as a file."""

@@ -36,6 +36,11 @@ class Field:
     options: tuple[tuple[str, str], ...]
     actionable: bool
 
+    @property
+    def told(self) -> str:
+        """Return what is in it, for a person to read."""
+        return dict(self.options).get(self.value, self.value) or NOT_GIVEN
+
 
 def fields(
     contract: Contract, features: Sequence[str], values: Mapping[str, Json]
@@ -105,7 +110,7 @@ def _options(column: Column, value: str) -> tuple[tuple[str, str], ...]:
     if column.kind == "boolean":
         found = list(YES_NO)
     elif column.allowed:
-        found = [(text(each), text(each)) for each in column.allowed]
+        found = [(text(each), column.meaning(each) or text(each)) for each in column.allowed]
     else:
         return ()
     if value and value not in dict(found):

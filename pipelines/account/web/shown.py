@@ -45,6 +45,8 @@ def templates() -> Environment:
         "because": view.BECAUSE,
         "thread_picture": lambda knots: Markup(picture.svg(knots)),  # noqa: S704 - it escapes
         "told": view.told,
+        "later": view.LATER,
+        "scorers": view.SCORERS,
         "problem": view.problem,
     }
     return made

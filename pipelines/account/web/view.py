@@ -11,7 +11,7 @@ from pipelines.account.trace import Sealed, Thread, check_sealed, trace
 from pipelines.account.web.forms import Field, changes, fields, label
 from pipelines.account.web.gate import Visitor
 from pipelines.account.web.site import Site
-from pipelines.contract import Contract
+from pipelines.contract import Column, Contract
 from pipelines.decisions.decide import BY_MARGIN
 from pipelines.decisions.record import Decision, Recorded
 from pipelines.decisions.records import Concern, Refusal
@@ -27,25 +27,41 @@ OUTCOMES: Final = {
 }
 BECAUSE: Final = {
     "score": "by the score",
-    "band": "the score is too near to the cutoff for a machine",
-    "stopped": "deciding was stopped",
-    "holdout": "drawn for the former procedure",
-    "outside": "a value is outside of what is documented",
-    "no-score": "no score could be made",
-    "refused": "the application broke the contract",
+    "band": "because the score is too near to the cutoff for a machine",
+    "stopped": "because automated decisions were stopped",
+    "holdout": "because it was drawn by chance for people to decide",
+    "outside": "because a value is outside of what is documented",
+    "no-score": "because no score could be made",
+    "refused": "because the application broke the contract",
+}
+LATER: Final = {
+    "look": "somebody looked at this record",
+    "replay": "decided again, to check it",
+    "contest": "the person contested it",
+    "override": "a person reviewed it",
+    "redecision": "decided again after an incident",
+    "outcome": "what became of it was recorded",
+    "export": "all that is recorded about the person was written out",
+}
+SCORERS: Final = {
+    "plan": "the plan made from the model, proven to give its every bit",
+    "scikit-learn": "the model itself, by scikit-learn",
 }
 ROLES: Final = ("feature", "protected", "subject", "event_time", "target", "ignored")
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One thing that was received: the column, its words, its unit, and the value as text."""
+    """One thing that was received: the column, its words, its unit, and the value as text.
+
+    `read` says whether the model reads it; None where the model cannot be asked.
+    """
 
     name: str
     label: str
     unit: str
     text: str
-    read: bool
+    read: bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +119,7 @@ def whole(site: Site, number: bytes, recorded: Recorded) -> Whole:
         sealed=sealed,
         course=follow(site.ledger, recorded),
         contract=contract,
-        values=values(recorded, contract),
+        values=values(recorded, read),
         fields=read.fields() if read else (),
         thread=thread,
         trouble=trouble,
@@ -138,27 +154,33 @@ def reading(site: Site, recorded: Recorded) -> Reading:
     )
 
 
-def values(recorded: Recorded, contract: Contract | None) -> list[Value]:
-    """Return what was received, in the contract's order and words; what the model reads first."""
+def values(recorded: Recorded, read: Reading | None) -> list[Value]:
+    """Return what was received, in the contract's words; what the model reads first."""
     found = recorded.made.decided.values or {}
-    if contract is None:
-        return [Value(name, name, "", told(item), read=True) for name, item in found.items()]
-    columns = sorted(contract.columns, key=lambda each: ROLES.index(each.role))
+    if read is None:
+        return [Value(name, name, "", told(item), read=None) for name, item in found.items()]
     return [
         Value(
             name=each.name,
             label=label(each),
             unit=each.unit or "",
-            text=told(found[each.name]),
-            read=each.role == "feature",
+            text=told(found[each.name], each),
+            read=each.name in read.features,
         )
-        for each in columns
+        for each in sorted(read.contract.columns, key=lambda each: _rank(each, read.features))
         if each.name in found
     ]
 
 
-def told(value: Any) -> str:  # noqa: ANN401 - any JSON value
-    """Return a value for a person to read, every digit of it kept."""
+def _rank(column: Column, features: Sequence[str]) -> tuple[bool, int]:
+    return column.name not in features, ROLES.index(column.role)
+
+
+def told(value: Any, column: Column | None = None) -> str:  # noqa: ANN401 - any JSON value
+    """Return a value for a person to read, every digit of it kept; a code with what it means."""
+    meaning = column.meaning(value) if column else None
+    if meaning is not None:
+        return f"{meaning} ({told(value)})"
     if value is None:
         return "not given"
     if isinstance(value, bool):
