@@ -75,6 +75,7 @@ class Transport:
     def asking(self) -> Iterator[MlflowClient]:
         """Yield MLflow's client; its errors become Unavailable, NotThere or BadRequest."""
         import requests
+        from google.protobuf.json_format import Error as NotAsAgreed  # type: ignore[import-untyped]
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError
 
@@ -84,7 +85,10 @@ class Transport:
             raise
         except MlflowException as error:
             raise self._translated(error) from error
-        except (requests.RequestException, SQLAlchemyError, sqlite3.Error, OSError) as error:
+        except (
+            *(requests.RequestException, NotAsAgreed),
+            *(SQLAlchemyError, sqlite3.Error, OSError),
+        ) as error:
             raise self._unavailable(type(error).__name__) from error
 
     def _opened(self) -> MlflowClient:

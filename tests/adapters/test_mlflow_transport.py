@@ -37,6 +37,11 @@ NO_ANSWERS = {
     "403": (403, HTML, "Invalid Host header"),
     "200 of another server": (200, HTML, "<h1>It works!</h1>"),
     "200 and nothing": (200, JSON, "{}"),
+    "200 and no list where one belongs": (
+        200,
+        JSON,
+        json.dumps({"registered_model": {"name": "people", "aliases": "x"}}),
+    ),
     "200 about another model": (200, JSON, json.dumps({"registered_model": {"name": "other"}})),
 }
 
