@@ -112,8 +112,10 @@ def test_a_refusal_names_field_and_rule_and_never_a_value(bench: Bench) -> None:
         (b"[" + b"{}," * 3 + b"{}]", 413, "too-large"),
         (b" " * 5000, 413, "too-large"),
         (b"[\xff]", 400, "not-json"),
+        (b"[" * 2000, 400, "not-json"),
+        (b'[{"income":' + b"[" * 2000 + b"]" * 2000 + b"}]", 400, "not-json"),
     ],
-    ids=["broken list", "empty list", "long list", "large body", "not text"],
+    ids=["broken list", "empty list", "long list", "large body", "not text", "deep", "deep field"],
 )
 def test_a_request_without_an_application_is_answered_and_recorded(
     bench: Bench, data: bytes, status: int, rule: str

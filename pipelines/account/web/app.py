@@ -29,6 +29,7 @@ HOME: Final = "/record/"
 LOGIN: Final = "/record/login"
 PROGRAMS: Final = "/v1/"
 SEE_OTHER: Final = 303
+LONGEST_PLACE: Final = 18  # digits; the places of a database have 63 bits
 ANYBODY: Final = tuple(Role)
 NAMES: Final = {"en": "English", "de": "Deutsch"}
 
@@ -42,7 +43,7 @@ class Pages:
     async def login_form(self, request: Request, next: str = HOME) -> Response:  # noqa: A002
         """Show the form; who is in already, or needs no key, goes on at once."""
         try:
-            self.gate.person(request)
+            self.gate.person(request, *ANYBODY)
         except NotKnown:
             if needed(self.gate.keys) is None:
                 return self._opened(request, "", next)
@@ -101,7 +102,7 @@ class Pages:
         """List the decisions of a stretch of days."""
         visitor = self.gate.person(request, *READERS)
         asked = search.span(start, end, _today())
-        if before and not before.isdecimal():
+        if before and not (before.isdecimal() and len(before) <= LONGEST_PLACE):
             raise BadRequest("not a place in the log", where="before")
         place = int(before) if before else None
         listed = await self.site.aside(search.by_time, self.site.ledger, asked, place)
@@ -178,7 +179,9 @@ def _today() -> dt.date:
 
 def create(site: Site) -> FastAPI:
     """Return the application."""
-    app = FastAPI(title="Clew record", version="1", docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Clew record", version="1", docs_url=None, redoc_url=None, redirect_slashes=False
+    )
     app.include_router(pages_of(Pages(site)))
     app.include_router(acts.routes(site))
     app.include_router(api.routes(site))

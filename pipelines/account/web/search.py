@@ -59,11 +59,14 @@ def span(start: str, end: str, today: dt.date) -> Span:
     Raises BadRequest for what is no day, or ends before it starts.
     """
     last = _day(end) if end else today
-    first = _day(start) if start else last - 6 * DAY
+    try:
+        first = _day(start) if start else last - 6 * DAY
+        stop = dt.datetime.combine(last + DAY, dt.time(), dt.UTC)
+    except OverflowError:
+        raise BadRequest("a day at the end of the calendar", where="to") from None
     if last < first:
         raise BadRequest("the search ends before it starts", where="to")
-    begin = dt.datetime.combine(first, dt.time(), dt.UTC)
-    return Span(begin, dt.datetime.combine(last, dt.time(), dt.UTC) + DAY)
+    return Span(dt.datetime.combine(first, dt.time(), dt.UTC), stop)
 
 
 def by_time(ledger: Ledger, asked: Span, before: int | None = None) -> Listed:

@@ -98,7 +98,7 @@ def applications(body: bytes, most: int) -> tuple[Sequence[bytes], bool]:
         return (body,), False
     try:
         found = [bytes(each) for each in msgspec.json.decode(body, type=list[msgspec.Raw])]
-    except (msgspec.DecodeError, UnicodeError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise NotJson("a list that is not JSON", expected="a list of objects") from None
     if not found:
         raise NotJson("an empty list", expected="at least one application")
@@ -222,7 +222,9 @@ def straight_to(decide: Callable[[Request], Awaitable[Response]]) -> ASGIApp:
 
 def create(service: Service) -> Application:
     """Return the application."""
-    app = Application(title="Clew decisions", version="1", docs_url=None, redoc_url=None)
+    app = Application(
+        title="Clew decisions", version="1", docs_url=None, redoc_url=None, redirect_slashes=False
+    )
     routes, described = Routes(service), describe.operations()
 
     async def page() -> Response:

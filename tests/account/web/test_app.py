@@ -149,6 +149,22 @@ def test_days_list_decisions_newest_first_without_a_look(world: World, promoted:
     assert search.Listed((), None) == search.by_time(world.ledger, old)
 
 
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        ("before=" + "9" * 5000, 400),
+        ("before=" + "9" * 18, 200),
+        ("end=0001-01-01", 400),
+        ("end=9999-12-31", 400),
+        ("start=0001-01-01", 200),
+    ],
+    ids=["too long a place", "a far place", "the first day", "the last day", "all days"],
+)
+def test_the_ends_of_the_calendar_are_answered(world: World, asked: str, status: int) -> None:
+    """A search at the edge of what can be counted is carried out or refused, never a fault."""
+    sites.local(sites.site(world)).see(f"/record/decisions?{asked}", status)
+
+
 def test_an_erased_decision_shows_its_tombstone(world: World, promoted: Promotion) -> None:
     """What was erased is 410 with a page that says so."""
     (found,) = world.decide(promoted, [versions.application(person="gone")])
@@ -269,6 +285,19 @@ def test_too_many_pages_are_refused_for_a_while(world: World) -> None:
 def test_a_login_leads_on_within_the_record_only(path: str) -> None:
     """What comes after the login is a page of the record, whatever the address says."""
     assert "/record/" == within(path)
+
+
+def test_who_is_in_already_is_led_on_by_the_login(keyed: World, decided: Recorded) -> None:
+    """The login asks nobody twice, whatever their roles."""
+    browser = sites.with_key(sites.site(keyed), key(keyed, "dora", Role.DECIDE))
+    found = browser.get(f"/record/login?next={page_of(decided)}", follow_redirects=False)
+    assert (303, page_of(decided)) == (found.status_code, found.headers["location"])
+
+
+def test_nothing_sent_is_sent_on_to_another_path(world: World) -> None:
+    """A path with a slash too many is not there: no redirect repeats a form, or a host's name."""
+    found = sites.local(sites.site(world)).get("/record/style.css/", follow_redirects=False)
+    assert 404 == found.status_code
 
 
 def test_what_was_received_is_escaped(world: World, promoted: Promotion) -> None:
