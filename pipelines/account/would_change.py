@@ -18,11 +18,12 @@ NONE_THERE_IS = "no allowed change"
 def would_change(where: Where, course: Course) -> Changes | None:
     """Return the changes for a letter about a decision that a look was recorded for.
 
-    None where there is nothing to change, and where the model that decided cannot be asked now:
+    None where no change of the application would have done anything, and where the model that decided cannot be asked now:
     then the letter says that the person may ask. Raises IntegrityBroken.
     """
     made = last_word(course)
-    if course.outcome == "approve" or made.decided.because not in BY_MARGIN:
+    approved = "approve" in (course.outcome, made.decided.outcome)
+    if approved or made.decided.because not in BY_MARGIN:
         return None
     try:
         return told(nearest_changes(then(where, replace(course.first, made=made)), course.id))

@@ -37,7 +37,10 @@ def test_changes_are_told_with_what_is_proven() -> None:
 
 
 def test_a_letter_tells_what_the_model_itself_says(tmp_path: Path) -> None:
-    """A declined person with nothing to act on reads so; one approved since is told of nothing."""
+    """A declined person with nothing to act on reads so; one approved since is told of nothing.
+
+    Nor is one whom the model approved and a person declined: no change would undo that.
+    """
     world = World(tmp_path / "here")
     where = Where(world.state, world.folder, world.opened)
     (bad,) = world.decide(world.version(), [versions.application(income=2.0, self=18)])
@@ -52,4 +55,8 @@ def test_a_letter_tells_what_the_model_itself_says(tmp_path: Path) -> None:
     )
     contest.override(world.ledger, number, "approve", "Grace", "because")
     assert None is would_change(where, afterwards.course(world.ledger, number))
+    (good,) = world.decide(world.version(), [versions.application(income=900.0, person="p2")])
+    assert "approve" == good.made.decided.outcome
+    contest.override(world.ledger, as_number(good.id), "decline", "Grace", "because")
+    assert None is would_change(where, afterwards.course(world.ledger, as_number(good.id)))
     world.close()
