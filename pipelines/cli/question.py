@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pipelines.records import Check, ModelVersion
 from pipelines.release.modification import Modification
 from pipelines.release.policy import Policy
+from pipelines.release.proposal import Proposal
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|~:])")
 WATCHED = "watched"
@@ -27,20 +28,13 @@ class Question:
     body: str
 
 
-def question(
-    version: ModelVersion,
-    policy: Policy,
-    checks: Sequence[Check],
-    champion: ModelVersion | None,
-    server: str,
-    change: Modification | None = None,
-) -> Question:
-    """Return the question whether `version` may take the place of `champion`.
+def question(asked: Proposal, checks: Sequence[Check], server: str) -> Question:
+    """Return the question whether a version may take the champion's place.
 
-    `server` is MLflow's address; anything but one of HTTP gives no links. `change` is how the
-    version compares with what the pack foresaw.
+    `server` is MLflow's address; anything but one of HTTP gives no links.
     """
-    place = f"version {champion.version}" if champion else "no champion yet"
+    version, policy = asked.version, asked.policy
+    place = f"version {asked.champion.version}" if asked.champion else "no champion yet"
     facts = (
         ("Version", f"{version.model_name} {version.version}"),
         ("In place of", place),
@@ -49,7 +43,7 @@ def question(
         ("Run", version.run_id),
         ("Commit", version.commit),
         ("Verdict", version.verdict_id),
-        ("Foreseen change", change.word if change else "not compared"),
+        ("Foreseen change", asked.word),
     )
     lines = [
         *table(("What", "Which"), facts),
@@ -58,7 +52,7 @@ def question(
             ("Check", "Outcome", "Role", "Observed", "Expected"), [_row(c, policy) for c in checks]
         ),
         "",
-        *_outside(change),
+        *_outside(asked.change),
         *links(version, server),
         "The answer, its reason and your name are kept with the version.",
     ]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import click
 
 from pipelines import params, run_step, wiring
@@ -9,7 +12,11 @@ from pipelines.cli import voice
 from pipelines.cli.options import JSON, YES, Place, here
 from pipelines.errors import NotThere
 from pipelines.ports import Registry
+from pipelines.records import Approval, Promotion
 from pipelines.typed import plain
+
+if TYPE_CHECKING:
+    from pipelines.release.proposal import Proposal
 
 PERSON = click.option("--person", required=True, help="Who does this: a name that stays on record.")
 REASON = click.option("--reason", required=True, help="Why: it stays on record.")
@@ -25,20 +32,21 @@ REASON = click.option("--reason", required=True, help="Why: it stays on record."
 def promote(
     version: str, person: str, reason: str, approval: str | None, yes: bool, as_json: bool
 ) -> None:
-    """Make VERSION the champion. Exit 4 without a passed verdict and, at high risk, an approval."""
+    """Make VERSION the champion. Exit 4 without a passed verdict or an approval that it needs.
+
+    A person approves at high risk, and where the retrain is not the one that the pack foresaw.
+    """
+    from pipelines.release.champion import settle
+
     place = here()
     registry = _registry(place)
-    found = registry.version(version)
-    given = registry.approvals(version)
-    chosen = approval or (given[-1].id if given else None)
-    plan = [
-        f"model      {found.model_name}",
-        f"promote    version {version}, model {found.model_sha256}",
-        f"verdict    {found.verdict_id}",
-        f"approval   {chosen or 'none'}",
-        f"champion   {registry.aliases().get('champion', 'none')} becomes previous",
-    ]
-    voice.confirm(plan, yes=yes)
+    with registry.lock():
+        trail = settle(registry)
+    chosen = approval or _newest_approval(registry, version)
+    if trail and trail[-1].version == version:
+        voice.confirm([f"version {version} is the champion: only its alias is put right"], yes=yes)
+    else:
+        ask(registry, version, chosen, trail, yes=yes)
     done = run_step.run(
         "promote",
         wiring.context(place.layout, place.state),
@@ -93,6 +101,59 @@ def history(at: str | None, as_json: bool) -> None:
     if not rows:
         voice.note(f"{registry.model_name} has had no champion")
     voice.result(rows, as_json=as_json)
+
+
+def _newest_approval(registry: Registry, version: str) -> str | None:
+    given = registry.approvals(version)
+    return given[-1].id if given else None
+
+
+def ask(
+    registry: Registry,
+    version: str,
+    approval: str | None,
+    trail: Sequence[Promotion],
+    *,
+    yes: bool,
+) -> None:
+    """Show what is going to be done and ask; refuse first what would be refused afterwards."""
+    from pipelines.release.promote import kept
+    from pipelines.release.proposal import approval_problem, propose
+
+    found = registry.version(version)
+    now = registry.version(trail[-1].version) if trail else None
+    asked, given = propose(registry, found, now), kept(registry, version, approval)
+    voice.plan(plan_of(asked, given))
+    problem = approval_problem(asked.policy, found, given, trail, asked.outside)
+    if refused := asked.refusal(problem):
+        raise refused
+    voice.confirm([], yes=yes)
+
+
+def plan_of(asked: Proposal, given: Approval | None) -> list[str]:
+    """Return what promoting means, one line a fact."""
+    policy, change, now = asked.policy, asked.change, asked.champion
+    leaving = change.outside if change else ()
+    needed = "needed" if asked.asks_a_person else "not needed"
+    return [
+        f"model      {asked.version.model_name}",
+        f"promote    version {asked.version.version}, model {asked.version.model_sha256}",
+        f"verdict    {asked.verdict.id}",
+        f"policy     {policy.name} ({policy.risk_tier} risk)",
+        f"retrain    {asked.word}",
+        *(
+            f"  {each.name}: {each.now}, champion {each.former}, foreseen: {each.allowed}"
+            for each in leaving
+        ),
+        f"approval   {needed}; {_answer(given)}",
+        f"champion   {f'version {now.version} becomes previous' if now else 'none yet'}",
+    ]
+
+
+def _answer(given: Approval | None) -> str:
+    if given is None:
+        return "nobody answered yet"
+    return f"{given.person} {'approved' if given.approved else 'rejected'} it ({given.id})"
 
 
 def _registry(place: Place) -> Registry:

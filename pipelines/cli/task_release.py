@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 import click
 
 from pipelines import params, run_step, runs, wiring
@@ -26,9 +23,8 @@ def plan(version: str) -> None:
 
     Refuses, before anybody is asked, what would be refused afterwards anyway.
     """
-    from pipelines.release import champion, modification
-    from pipelines.release import promote as promotion
-    from pipelines.release.version_files import fetched
+    from pipelines.release import champion
+    from pipelines.release.proposal import propose
 
     place = here()
     registry = _registry(wiring.context(place.layout, place.state))
@@ -37,21 +33,15 @@ def plan(version: str) -> None:
     if now and now.version == version:
         tell(skipped=f"version {version} is the champion already")
         return
-    found = registry.version(version)
-    with tempfile.TemporaryDirectory() as folder:
-        files = fetched(registry, found, Path(folder) / "version")
-        verdict, policy = read_json(files.verdict, Verdict), promotion.read_policy(files)
-        outside = modification.asks_a_person(files, verdict, policy)
-        change = modification.of(files)
-    server = wiring.tracking_uri(place.state)
-    champion_id = champion.record(registry.model_name, now).id
-    if refused := promotion.why_not(verdict, found, champion_id, None):
+    found = propose(registry, registry.version(version), now)
+    if refused := found.refusal():
         raise refused
-    asked = question(found, policy, checks_of(place, found, verdict), now, server, change)
+    server = wiring.tracking_uri(place.state)
+    asked = question(found, checks_of(place, found.version, found.verdict), server)
     tell(
         version=version,
-        verdict=verdict.id,
-        approval_required=policy.approval_required or bool(outside),
+        verdict=found.verdict.id,
+        approval_required=found.asks_a_person,
         subject=asked.subject,
         body=asked.body,
     )

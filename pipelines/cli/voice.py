@@ -64,10 +64,15 @@ def progress(done: int, of: int, text: str) -> None:
     note(f"[{done}/{of}] {text}")
 
 
-def confirm(plan: Sequence[str], *, yes: bool) -> None:
-    """Show what will be done; without ``--yes`` ask on a terminal, and refuse elsewhere."""
-    for line in plan:
+def plan(lines: Sequence[str]) -> None:
+    """Show what will be done."""
+    for line in lines:
         note(f"  {line}")
+
+
+def confirm(lines: Sequence[str], *, yes: bool) -> None:
+    """Show what will be done; without ``--yes`` ask on a terminal, and refuse elsewhere."""
+    plan(lines)
     if yes:
         return
     if not sys.stdin.isatty():

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from pipelines.errors import BadRequest, GateRefused, NotThere
 from pipelines.params import read as read_params
 from pipelines.ports import Context, Registry
-from pipelines.records import Approval, ModelVersion, Promotion, Verdict
-from pipelines.release import champion, history, modification
+from pipelines.records import Approval, ModelVersion, Promotion
+from pipelines.release import champion, history
 from pipelines.release.approve import named, reasoned
-from pipelines.release.policy import Policy
-from pipelines.release.version_files import VersionFiles, fetched
-from pipelines.typed import read_json
+from pipelines.release.proposal import approval_problem, propose
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,78 +20,6 @@ class Promoted:
 
     promotion: Promotion
     unchanged: bool
-
-
-def why_not(
-    verdict: Verdict, version: ModelVersion, champion_id: str, approval_problem: str | None
-) -> GateRefused | None:
-    """Return the reason why a version may not become champion; None when it may.
-
-    `champion_id` is the id of the Champion record as the registry answers now.
-    """
-    where = f"{version.model_name} version {version.version}"
-    if not verdict.passed or verdict.blocked_by or not version.passed:
-        return GateRefused(
-            "the gate blocked this version",
-            where=where,
-            observed=", ".join(verdict.blocked_by) or "not passed",
-            expected="a verdict that passed",
-            hint="clew gate",
-        )
-    bound = (verdict.id, verdict.candidate_id, verdict.model_sha256)
-    if bound != (version.verdict_id, version.candidate_id, version.model_sha256):
-        return GateRefused(
-            "the verdict is about another model",
-            where=where,
-            observed=verdict.model_sha256,
-            expected=version.model_sha256,
-            hint="clew retrain",
-        )
-    if verdict.champion_id != champion_id:
-        return GateRefused(
-            "the champion has changed since this version was compared with it",
-            where=where,
-            observed=champion_id,
-            expected=verdict.champion_id,
-            hint="clew retrain (judges against the champion of today)",
-        )
-    if approval_problem:
-        return GateRefused(
-            "this version needs a person's approval of its very verdict",
-            where=where,
-            observed=approval_problem,
-            expected="an approval by a named person, not used before",
-            hint="answer the approval of promote_model in Airflow, under Required Actions",
-        )
-    return None
-
-
-def approval_problem(
-    policy: Policy,
-    version: ModelVersion,
-    approval: Approval | None,
-    trail: Sequence[Promotion],
-    outside: str = "",
-) -> str | None:
-    """Say why an approval does not do; None when it does, or when none is needed.
-
-    One is needed where the tier is high, and where the retrain is `outside` what the pack foresaw.
-    An approval serves once: after an undo the version needs a new one.
-    """
-    if approval is None and outside:
-        return f"no approval of a retrain beyond what was foreseen: {outside}"
-    if approval is None:
-        return "no approval" if policy.approval_required else None
-    about = (approval.model_name, approval.version, approval.verdict_id)
-    if about != (version.model_name, version.version, version.verdict_id):
-        return "an approval of another verdict or version"
-    if not approval.approved:
-        return f"{approval.person} rejected it"
-    if any(each.approval_id == approval.id for each in trail):
-        return "an approval that was used before"
-    named(approval.person)
-    reasoned(approval.reason)
-    return None
 
 
 def run(
@@ -119,7 +43,7 @@ def run(
             return _in_force(registry, trail)
         champion.refuse_moved_alias(registry, trail)
         found = registry.version(version)
-        given = _approval(registry, version, approval)
+        given = kept(registry, version, approval)
         _judge(registry, found, given, trail)
         return _append(
             registry,
@@ -176,25 +100,16 @@ def _judge(
     approval: Approval | None,
     trail: Sequence[Promotion],
 ) -> None:
-    """Raise the refusal of a version, from its own files in the registry, digests checked."""
+    """Raise the refusal of a version."""
     now = registry.version(trail[-1].version) if trail else None
-    champion_id = champion.record(registry.model_name, now).id
-    with tempfile.TemporaryDirectory() as folder:
-        files = fetched(registry, version, Path(folder) / "version")
-        verdict, policy = read_json(files.verdict, Verdict), read_policy(files)
-        outside = modification.asks_a_person(files, verdict, policy)
-    problem = approval_problem(policy, version, approval, trail, outside)
-    refused = why_not(verdict, version, champion_id, problem)
-    if refused:
+    asked = propose(registry, version, now)
+    problem = approval_problem(asked.policy, version, approval, trail, asked.outside)
+    if refused := asked.refusal(problem):
         raise refused
 
 
-def read_policy(files: VersionFiles) -> Policy:
-    """Read the policy pack that a version was judged by."""
-    return read_json(files.policy, Policy)
-
-
-def _approval(registry: Registry, version: str, approval_id: str | None) -> Approval | None:
+def kept(registry: Registry, version: str, approval_id: str | None) -> Approval | None:
+    """Return the approval of this id that is a version; None for none. Raises NotThere."""
     if approval_id is None:
         return None
     known = registry.approvals(version)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pipelines.cli.question import links, plain_text, question
 from pipelines.layout import Layout
-from pipelines.records import Check, ModelVersion
+from pipelines.records import Check, ModelVersion, Verdict
 from pipelines.release import policy
+from pipelines.release.proposal import Proposal
 from tests.conftest import ROOT
 
 VERSION = ModelVersion(
@@ -19,6 +20,19 @@ VERSION = ModelVersion(
     commit="f" * 40,
     registry_run="a1",
     files_sha256="b" * 64,
+)
+VERDICT = Verdict(
+    passed=True,
+    blocked_by=(),
+    candidate_id="c" * 64,
+    model_sha256="d" * 64,
+    test_sha256="t" * 64,
+    params_sha256="a" * 64,
+    policy="us-mortgage-2026-11",
+    policy_sha256="p" * 64,
+    champion_id="0" * 64,
+    checks={},
+    outcomes={},
 )
 EVIL = "<script>x</script> | [go](http://x) `y` **z**\n# head"
 
@@ -39,7 +53,8 @@ def check(name: str, observed: str) -> Check:
 def test_the_question_names_what_is_decided_on() -> None:
     """Version, champion, run, commit, verdict and each check are in it."""
     pack = policy.read(Layout(ROOT), "us-mortgage-2026-11")
-    asked = question(VERSION, pack, [check("bias", "0.9"), check("calibration", "0.1")], None, "")
+    checks = [check("bias", "0.9"), check("calibration", "0.1")]
+    asked = question(Proposal(VERSION, None, VERDICT, pack, None, ""), checks, "")
     assert "Promote m version 7?" == asked.subject
     for text in ("no champion yet", "e" * 64, "f" * 40, r"us\-mortgage\-2026\-11 (high risk)"):
         assert text.replace("(", r"\(").replace(")", r"\)") in asked.body

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from pipelines.cli.question import plain_text, question
+from pipelines.cli.release import ask, plan_of
 from pipelines.errors import GateRefused, IntegrityBroken
 from pipelines.layout import Layout
 from pipelines.params import Recipe
@@ -17,6 +18,7 @@ from pipelines.release import envelope, modification, policy, promote
 from pipelines.release.envelope import Side
 from pipelines.release.modification import Modification
 from pipelines.release.policy import Envelope, Policy
+from pipelines.release.proposal import Proposal, propose
 from pipelines.release.version_files import VersionFiles, fetched
 from pipelines.typed import read_json
 from tests.conftest import git
@@ -242,15 +244,50 @@ def test_a_comparison_that_is_missing_or_of_another_asks_a_person(
     assert "not compared" in modification.asks_a_person(VersionFiles(files.folder), verdict, found)
 
 
-def test_the_approver_is_shown_what_left_the_envelope(quick: Bench, tmp_path: Path) -> None:
+def proposed(bench: Bench, **changes: str) -> Proposal:
+    """Propose a second version to take the place of a first."""
+    pack(bench.layout)
+    crowned(bench)
+    version = bench.registered("two", **changes)
+    return propose(bench.registry, version, bench.registry.version("1"))
+
+
+def test_the_approver_is_shown_what_left_the_envelope(quick: Bench) -> None:
     """The question names each line outside, as it was, as it is and what was foreseen."""
-    pack(quick.layout)
-    crowned(quick)
-    version = quick.registered("two", threshold=(9.0).hex())
-    change = report_of(quick, version.version, tmp_path / "v")
-    found = policy.read(quick.layout, cases.PACK)
-    body = question(version, found, (), None, "", change).body
-    (line,) = change.outside
+    asked = proposed(quick, threshold=(9.0).hex())
+    assert asked.change is not None
+    (line,) = asked.change.outside
+    body = question(asked, (), "").body
     assert "Beyond what the policy pack foresaw" in body
     for text in (line.name, line.former, line.now, line.allowed):
         assert plain_text(text) in body
+
+
+def test_the_command_line_shows_what_left_the_envelope(quick: Bench) -> None:
+    """The plan of `clew promote` says what the approver in Airflow is shown."""
+    asked = proposed(quick, threshold=(9.0).hex())
+    assert asked.change is not None
+    (line,) = asked.change.outside
+    told = "\n".join(plan_of(asked, None))
+    assert "outside: operating point" in told
+    assert f"{line.name}: {line.now}, champion {line.former}, foreseen: {line.allowed}" in told
+    assert "approval   needed; nobody answered yet" in told
+
+
+def test_the_command_line_says_that_a_retrain_was_foreseen(quick: Bench) -> None:
+    """Inside the envelope and below the high tier nobody has to be asked."""
+    told = "\n".join(plan_of(proposed(quick), None))
+    assert "retrain    inside" in told
+    assert "approval   not needed" in told
+
+
+def test_the_command_line_refuses_before_it_asks(
+    quick: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was not foreseen wants an approval: nobody is asked to go on without one."""
+    proposed(quick, threshold=(9.0).hex())
+    trail = quick.registry.promotions()
+    with pytest.raises(GateRefused, match="beyond what was foreseen"):
+        ask(quick.registry, "2", None, trail, yes=True)
+    assert "outside: operating point" in capsys.readouterr().err
+    ask(quick.registry, "2", quick.approved(quick.registry.version("2")).id, trail, yes=True)

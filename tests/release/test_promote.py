@@ -17,7 +17,7 @@ from pipelines.errors import (
     Unavailable,
 )
 from pipelines.records import Approval, ModelVersion, Verdict
-from pipelines.release import approve, champion, history, policy, promote, register
+from pipelines.release import approve, champion, history, policy, promote, proposal, register
 from pipelines.release.promote import Promoted
 from pipelines.typed import read_json
 from tests.release import cases
@@ -182,17 +182,17 @@ def test_a_verdict_that_does_not_carry_the_version_refuses_it(
 ) -> None:
     """Each thing that a verdict is bound to is compared."""
     verdict, version = judged
-    assert promote.why_not(verdict, version, verdict.champion_id, None) is None
+    assert proposal.why_not(verdict, version, verdict.champion_id, None) is None
     spoiled = msgspec.structs.replace(verdict, **SPOILED[what])
     bound = msgspec.structs.replace(version, verdict_id=spoiled.id)
-    assert promote.why_not(spoiled, bound, verdict.champion_id, None) is not None
+    assert proposal.why_not(spoiled, bound, verdict.champion_id, None) is not None
 
 
 def test_a_version_recorded_as_blocked_is_refused(judged: tuple[Verdict, ModelVersion]) -> None:
     """The version's own record has to say that it passed, too."""
     verdict, version = judged
     blocked = msgspec.structs.replace(version, passed=False)
-    assert promote.why_not(verdict, blocked, verdict.champion_id, None) is not None
+    assert proposal.why_not(verdict, blocked, verdict.champion_id, None) is not None
 
 
 def approval_of(about: ModelVersion, **changes: Any) -> Approval:
@@ -219,8 +219,8 @@ def test_an_approval_of_something_else_does_not_do(
     """An approval is for one verdict on one version of one model."""
     pack = policy.read(quick.layout, cases.PACK)
     good, bad = approval_of(judged[1]), approval_of(judged[1], **changes)
-    assert promote.approval_problem(pack, judged[1], good, ()) is None
-    assert promote.approval_problem(pack, judged[1], bad, ()) is not None
+    assert proposal.approval_problem(pack, judged[1], good, ()) is None
+    assert proposal.approval_problem(pack, judged[1], bad, ()) is not None
 
 
 @pytest.mark.parametrize("changes", [{"person": "Anonymous"}, {"reason": ""}])
@@ -230,7 +230,7 @@ def test_a_stored_approval_without_name_or_reason_does_not_do(
     """What was kept some other way is looked at again."""
     pack = policy.read(quick.layout, cases.PACK)
     with pytest.raises(BadRequest):
-        promote.approval_problem(pack, judged[1], approval_of(judged[1], **changes), ())
+        proposal.approval_problem(pack, judged[1], approval_of(judged[1], **changes), ())
 
 
 # undo
