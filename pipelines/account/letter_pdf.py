@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from pipelines.account.letter import Block, Items, Letter, Paragraph
 from pipelines.account.words import FOLDER
-from pipelines.errors import Unavailable
+from pipelines.errors import DataRefused, Unavailable
 
 STANDARD: Final = "ua-1"
 PAGE: Final = FOLDER / "letter.typ"
@@ -21,7 +21,7 @@ PAGE: Final = FOLDER / "letter.typ"
 def pdf(letter: Letter, at: dt.datetime) -> bytes:
     """Return the letter as a PDF file, the same bytes for the same letter and time.
 
-    Raises Unavailable where Typst is not installed.
+    Raises Unavailable where Typst is not installed, DataRefused for signs that no font has.
     """
     try:
         import typst
@@ -31,14 +31,22 @@ def pdf(letter: Letter, at: dt.datetime) -> bytes:
             expected="what infra/locks/clew.lock pins",
             hint="make setup, or --format html",
         ) from None
-    made: bytes = typst.compile(
-        PAGE.read_bytes(),
-        format="pdf",
-        pdf_standards=[STANDARD],
-        sys_inputs={"letter": json.dumps(_data(letter))},
-        ignore_system_fonts=True,
-        timestamp=at,
-    )
+    try:
+        made: bytes = typst.compile(
+            PAGE.read_bytes(),
+            format="pdf",
+            pdf_standards=[STANDARD],
+            sys_inputs={"letter": json.dumps(_data(letter))},
+            ignore_system_fonts=True,
+            timestamp=at,
+        )
+    except typst.TypstError as error:
+        if "could not be displayed" not in str(error):  # its words repeat the letter's
+            raise
+        raise DataRefused(
+            "the letter has signs that no font of the PDF has",
+            hint="--format html, or md: they lose nothing",
+        ) from None
     return made
 
 

@@ -20,7 +20,7 @@ from pipelines.account.speech import Speech
 from pipelines.account.words import FOLDER, LANGUAGES, apart, slots, words
 from pipelines.contract import Column, Contract
 from pipelines.decisions.record import as_number
-from pipelines.errors import BadRequest
+from pipelines.errors import BadRequest, DataRefused
 from pipelines.params import LetterParams
 from pipelines.release.policy import Policy
 from pipelines.typed import read_yaml
@@ -362,6 +362,17 @@ def test_a_pdf_is_tagged_and_says_its_language(shared: World) -> None:
     for mark in (b"/MarkInfo", b"/StructTreeRoot", b"/Lang(de)", b"pdfuaid"):
         assert mark in made
     assert made == explain.render(told, "pdf", dt.datetime(2026, 11, 22, tzinfo=dt.UTC))
+
+
+def test_what_no_font_of_a_pdf_shows_is_refused_without_being_repeated(shared: World) -> None:
+    """A PDF never loses a sign of a letter: it is refused, and the other formats are named."""
+    pytest.importorskip("typst")
+    lender = msgspec.structs.replace(LENDER, organisation="\u674e")
+    told = writing.letter(evil(shared), lender, "en", DAY.date())
+    with pytest.raises(DataRefused) as refused:
+        explain.render(told, "pdf", dt.datetime(2026, 11, 22, tzinfo=dt.UTC))
+    assert "html" in refused.value.hint
+    assert "\u674e" not in str(refused.value)
 
 
 def test_an_unknown_format_or_language_is_refused_before_anybody_looks(shared: World) -> None:
