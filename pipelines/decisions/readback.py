@@ -9,16 +9,15 @@ from __future__ import annotations
 import datetime as dt
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
 import msgspec
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from pipelines.decisions.record import DECISION, Decision
 from pipelines.errors import IntegrityBroken, NotThere
-from pipelines.ledger.entry import bound_to, disclose, read_entry
+from pipelines.ledger.entry import bound_to, checked_frame, content_of, read_entry
 from pipelines.ledger.log import Ledger
 from pipelines.ledger.store import Row
 
@@ -27,6 +26,20 @@ NEAR: Final = 32  # entries this near to each other are read in one go
 Fields = Mapping[str, Any]
 Wanted = Callable[[Fields], bool]
 _DECODER: Final = msgspec.json.Decoder(Decision)
+
+
+class _Entry(msgspec.Struct, frozen=True, gc=False):
+    """What reading a decision needs of its entry."""
+
+    v: int
+    t: str
+    id: str
+    ts: int
+    ct: tuple[str, ...]
+    pc: tuple[str, ...]
+
+
+_ENTRY: Final = msgspec.json.Decoder(_Entry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +52,16 @@ class ReadBack:
     made: Decision
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(msgspec.Struct, frozen=True, gc=False):
     """What one decision's record holds, as the bytes that were sealed."""
 
     id: bytes
     index: int
     at_ms: int
-    data: bytes = field(repr=False)
+    data: bytes
+
+    def __repr__(self) -> str:
+        return f"Content(id={self.id!r}, index={self.index})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +89,9 @@ def between(
     low, high = (int(each.timestamp() * 1000) for each in (start, end))
     for place in range(first, ledger.checkpoint()[0].size, PAGE):
         chosen = [
-            (row, fields)
-            for row, fields in _decisions(ledger.store.rows(place, place + PAGE), wanted)
-            if low <= fields["ts"] < high
+            (row, entry)
+            for row, entry in _decisions(ledger.store.rows(place, place + PAGE), wanted)
+            if low <= entry.ts < high
         ]
         yield from _pages(ledger, chosen)
 
@@ -129,60 +144,58 @@ def of_subject(ledger: Ledger, subject: str) -> list[bytes]:
     return [row.id for row, _ in _decisions(rows, every)]
 
 
-def _decisions(rows: Iterable[Row], wanted: Wanted) -> Iterator[tuple[Row, Fields]]:
+def _decisions(rows: Iterable[Row], wanted: Wanted) -> Iterator[tuple[Row, _Entry]]:
     for row in rows:
-        fields = read_entry(row.entry)
-        if fields["t"] == DECISION and wanted(fields):
-            yield row, fields
+        entry = _entry(row)
+        if entry.t == DECISION and (wanted is every or wanted(read_entry(row.entry))):
+            yield row, entry
+
+
+def _entry(row: Row) -> _Entry:
+    try:
+        return _ENTRY.decode(row.entry)
+    except msgspec.DecodeError:
+        raise IntegrityBroken("an entry that lacks fields", where=row.id.hex()) from None
 
 
 def _chosen(
     ledger: Ledger, indices: Iterable[int], wanted: Wanted
-) -> Iterator[list[tuple[Row, Fields]]]:
+) -> Iterator[list[tuple[Row, _Entry]]]:
     for span in _spans(sorted(set(indices))):
         asked = set(span)
         rows = (row for row in ledger.store.rows(span[0], span[-1] + 1) if row.seq in asked)
         yield list(_decisions(rows, wanted))
 
 
-def _pages(ledger: Ledger, chosen: Sequence[tuple[Row, Fields]]) -> Iterator[Page]:
+def _pages(ledger: Ledger, chosen: Sequence[tuple[Row, _Entry]]) -> Iterator[Page]:
     for span in _near(chosen):
         found, erased = _opened(ledger, span)
         yield Page(tuple(map(decoded, found)), erased)
 
 
-def _near(chosen: Sequence[tuple[Row, Fields]]) -> Iterator[list[tuple[Row, Fields]]]:
+def _near(chosen: Sequence[tuple[Row, _Entry]]) -> Iterator[list[tuple[Row, _Entry]]]:
     """Yield entries in spans, to be read in one go where they stand near each other."""
-    by_place = {row.seq: (row, fields) for row, fields in chosen}
+    by_place = {row.seq: (row, entry) for row, entry in chosen}
     for span in _spans(sorted(by_place)):
         yield [by_place[seq] for seq in span]
 
 
-def _opened(ledger: Ledger, decisions: Sequence[tuple[Row, Fields]]) -> tuple[list[Content], int]:
+def _opened(ledger: Ledger, decisions: Sequence[tuple[Row, _Entry]]) -> tuple[list[Content], int]:
     """Return what is in the records of these decisions, and how many of them are erased."""
     start, stop = decisions[0][0].seq, decisions[-1][0].seq + 1
     parts = {seq: part for seq, n, part in ledger.store.parts(start, stop) if n == 0}
-    ciphers: dict[bytes, AESGCM | None] = {}
+    ciphers = ledger.keys.ciphers(list({part.key_id for part in parts.values()}))
     found, erased = list[Content](), 0
-    for row, fields in decisions:
+    for row, entry in decisions:
         part = parts.get(row.seq)
-        cipher = _cipher(ledger, part.key_id, ciphers) if part else None
+        cipher = ciphers.get(part.key_id) if part else None
         if part and cipher:
-            data = disclose(fields, 0, part, cipher, bound_to(ledger.origin, row.id, 0)).content
-            found.append(Content(row.id, row.seq, fields["ts"], data))
+            bound = bound_to(ledger.origin, row.id, 0)
+            frame = checked_frame(entry.ct, entry.pc, 0, part, cipher, bound)
+            found.append(Content(row.id, row.seq, entry.ts, content_of(frame)))
         else:
             erased += _erased(ledger, row)
     return found, erased
-
-
-def _cipher(ledger: Ledger, key: bytes, known: dict[bytes, AESGCM | None]) -> AESGCM | None:
-    """Return a data key's cipher, asked for once a page; None where the key is gone."""
-    if key not in known:
-        try:
-            known[key] = ledger.keys.cipher(key)
-        except NotThere:
-            known[key] = None
-    return known[key]
 
 
 def _erased(ledger: Ledger, row: Row) -> int:

@@ -34,6 +34,7 @@ from pipelines.ledger.keys import (
 VERSION: Final = 1
 SALT_SIZE: Final = 32
 REF_SIZE: Final = 32
+LABEL: Final = SALT_SIZE + LENGTH_SIZE  # where a frame's label starts
 FRESH_SIZE: Final = SALT_SIZE + NONCE_SIZE
 LARGEST_ENTRY: Final = 600
 LARGEST_INTEGER: Final = 2**53 - 1
@@ -208,12 +209,21 @@ def read_entry(entry: bytes) -> dict[str, Any]:
 
 def unframe(data: bytes) -> Disclosed:
     """Split a frame into salt, label (see `DataKey`) and content. Raises IntegrityBroken."""
-    start = SALT_SIZE + LENGTH_SIZE
-    end = start + int.from_bytes(data[SALT_SIZE:start])
-    if len(data) < end or end < start + REF_SIZE:
-        raise IntegrityBroken("a record's frame is broken")
-    label = data[start:end]
+    end = _label_end(data)
+    label = data[LABEL:end]
     return Disclosed(data, label[:REF_SIZE], label[REF_SIZE:].decode(), data[end:])
+
+
+def content_of(frame: bytes) -> bytes:
+    """Return a frame's content alone. Raises IntegrityBroken."""
+    return frame[_label_end(frame) :]
+
+
+def _label_end(data: bytes) -> int:
+    end = LABEL + int.from_bytes(data[SALT_SIZE:LABEL])
+    if len(data) < end or end < LABEL + REF_SIZE:
+        raise IntegrityBroken("a record's frame is broken")
+    return end
 
 
 def bound_to(origin: str, number: bytes, n: int) -> bytes:
@@ -225,12 +235,22 @@ def disclose(
     fields: Mapping[str, Any], n: int, part: Part, cipher: AESGCM, bound: bytes
 ) -> Disclosed:
     """Decrypt a part and check it against both digests of its entry. Raises IntegrityBroken."""
-    if n >= len(fields["ct"]) or part.digest() != fields["ct"][n]:
+    return unframe(checked_frame(fields["ct"], fields["pc"], n, part, cipher, bound))
+
+
+def checked_frame(
+    closed: Sequence[str], opened: Sequence[str], n: int, part: Part, cipher: AESGCM, bound: bytes
+) -> bytes:
+    """Decrypt part `n` and check it against the entry's digests of what is closed and opened.
+
+    Returns the frame, which `unframe` takes apart. Raises IntegrityBroken.
+    """
+    if n >= len(closed) or part.digest() != closed[n]:
         raise IntegrityBroken("a stored part is not what its entry says", where=f"part {n}")
     try:
         plain = cipher.decrypt(part.nonce, part.ciphertext, bound)
     except InvalidTag:
         raise IntegrityBroken("a stored part does not decrypt", where=f"part {n}") from None
-    if hashlib.sha256(plain).hexdigest() != fields["pc"][n]:
+    if hashlib.sha256(plain).hexdigest() != opened[n]:
         raise IntegrityBroken("a part decrypts to something else", where=f"part {n}")
-    return unframe(plain)
+    return plain
