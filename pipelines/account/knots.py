@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,7 +118,7 @@ def knots(version: Original, made: Decision, servers: Servers) -> Iterator[Knot]
     yield Knot(
         kind="run",
         id=record.run_id,
-        told=f"MLflow run {record.registry_run}",
+        told=f"MLflow run {record.registry_run[:12]}",
         link=servers.run(record.registry_run),
         of=("split", "commit", "environment"),
     )
@@ -151,14 +152,14 @@ def _people(version: Original, verdict: Verdict, servers: Servers) -> Iterator[K
     yield Knot(
         kind="promotion",
         id=promotion.id,
-        told=f"by {promotion.person}, {promotion.at}",
+        told=f"by {promotion.person}, {minute(promotion.at)}",
         of=("version", "approval") if approval else ("version",),
     )
     if approval:
         yield Knot(
             kind="approval",
             id=approval.id,
-            told=f"by {approval.person}, {approval.at}",
+            told=f"by {approval.person}, {minute(approval.at)}",
             of=("verdict",),
         )
     yield Knot(
@@ -176,6 +177,11 @@ def _people(version: Original, verdict: Verdict, servers: Servers) -> Iterator[K
         of=("model", "policy"),
     )
     yield Knot(kind="policy", id=verdict.policy_sha256, told=verdict.policy)
+
+
+def minute(at: str) -> str:
+    """Return a recorded time as a person reads it, to the minute, in UTC."""
+    return f"{dt.datetime.fromisoformat(at).astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _id(path: Path) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from pipelines.account.knots import Knot, Servers, knots
+from pipelines.account.knots import Knot, Servers, knots, minute
 from pipelines.account.original import Opened, original
 from pipelines.decisions.record import FACTS, Recorded, Recorder
 from pipelines.errors import IntegrityBroken
@@ -134,6 +134,7 @@ def _decision(found: Recorded) -> Knot:
     return Knot(
         kind="decision",
         id=found.id,
-        told=f"{decided.outcome}, {decided.because}; by {decided.model.scorer}; {found.made.at}",
+        told=f"{decided.outcome}, {decided.because}; by {decided.model.scorer}; "
+        f"{minute(found.made.at)}",
         of=("promotion",),
     )

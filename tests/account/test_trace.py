@@ -148,7 +148,8 @@ def test_what_came_later_is_part_of_the_thread(world: World, decided: Recorded) 
     other = world.decide(world.registry.promotions()[-1], [versions.application(person="other")])
     world.recorder.look(as_number(decided.id), "Carl", "r1")
     world.recorder.look(as_number(other[0].id), "Carl", "r2")
-    assert [("look", 2)] == [(each.kind, each.index) for each in traced(world, decided).later]
+    later = traced(world, decided).later
+    assert [("look", 2, "Carl")] == [(each.kind, each.index, each.by) for each in later]
 
 
 def test_an_erased_decision_has_no_thread(world: World, decided: Recorded) -> None:

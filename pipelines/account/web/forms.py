@@ -121,12 +121,13 @@ def _options(column: Column, value: str) -> tuple[tuple[str, str], ...]:
 def _hint(column: Column) -> str:
     """Return unit, range and whether the person can act on it, in words."""
     told = [column.unit] if column.unit else []
-    if column.minimum is not None and column.maximum is not None:
-        told.append(f"{text(column.minimum)} to {text(column.maximum)}")
-    elif column.minimum is not None:
-        told.append(f"{text(column.minimum)} or more")
-    elif column.maximum is not None:
-        told.append(f"{text(column.maximum)} or less")
+    low, high = (None, None) if column.allowed else (column.minimum, column.maximum)
+    if low is not None and high is not None:
+        told.append(f"{text(low)} to {text(high)}")
+    elif low is not None:
+        told.append(f"{text(low)} or more")
+    elif high is not None:
+        told.append(f"{text(high)} or less")
     if column.actionable in DIRECTIONS:
         told.append(DIRECTIONS[column.actionable])
     return "; ".join(told)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import html
+import re
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from pipelines.account.knots import Knot
 
-WIDTH, HEIGHT = 226, 64
+WIDTH, HEIGHT = 240, 80
 GAP_X, GAP_Y = 18, 34
 MARGIN: Final = 4
-SHOWN_ID, SHOWN_WORDS = 12, 30
+DIGEST: Final = re.compile("[0-9a-f]{16,}")
+SHOWN_ID, SHOWN_NAME, SHOWN_WORDS, SHOWN_LINES = 12, 28, 32, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +99,22 @@ def _box(box: Box) -> str:
     return (
         f'<rect class="knot" x="{box.x}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="6"/>'
         f'<text class="kind" x="{x}" y="{y + 19}">{html.escape(knot.kind)}</text>'
-        f'<text class="id" x="{x}" y="{y + 37}">{html.escape(knot.id[:SHOWN_ID])}</text>'
-        f'<text class="told" x="{x}" y="{y + 54}">{html.escape(_short(knot.told))}</text>'
+        f'<text class="id" x="{x}" y="{y + 37}">{html.escape(_id(knot.id))}</text>'
+        f"{''.join(_told(knot.told, x, y + 54))}"
     )
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= SHOWN_WORDS else text[: SHOWN_WORDS - 1].rstrip() + "…"
+def _id(text: str) -> str:
+    """Return the start of a digest; a name is shown as far as there is room."""
+    if DIGEST.fullmatch(text):
+        return text[:SHOWN_ID]
+    return text if len(text) <= SHOWN_NAME else f"{text[: SHOWN_NAME - 1]}…"
+
+
+def _told(text: str, x: int, y: int) -> Iterator[str]:
+    """Yield the lines that say what a knot is, as many as its box has room for."""
+    lines = textwrap.wrap(
+        text, SHOWN_WORDS, max_lines=SHOWN_LINES, placeholder="…", break_on_hyphens=False
+    )
+    for number, line in enumerate(lines):
+        yield f'<text class="told" x="{x}" y="{y + 16 * number}">{html.escape(line)}</text>'

@@ -51,6 +51,10 @@ class Report:
         """Return the status that counts for a check; empty where it was not asked."""
         return next((each.status for each in self.findings if each.check == check), "")
 
+    def under(self, checks: Sequence[str], status: str) -> list[str]:
+        """Return the checks whose worst answer is so."""
+        return [check for check in checks if self.worst(check) == status]
+
     def count(self, status: str) -> int:
         """Return how many answers are so."""
         return sum(each.status == status for each in self.findings)

@@ -82,6 +82,11 @@ class Whole:
     def made(self) -> Decision:
         return self.recorded.made
 
+    def received(self, name: str) -> str:
+        """Return what was received for a column, with its unit."""
+        found = next((each for each in self.values if each.name == name), None)
+        return " ".join(filter(None, (found.text, found.unit))) if found else "not given"
+
     @property
     def decided_on(self) -> bool:
         """Whether a model judged an application of somebody."""

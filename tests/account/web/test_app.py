@@ -333,5 +333,5 @@ def test_the_watch_s_findings_stand_by_window_with_the_worst_of_each_check(world
     made = dataclasses.replace(sites.site(world), reports=lambda: [report])
     html = sites.local(made).see("/record/watch")
     assert "it moved &lt;far&gt;" in html
-    assert "1 findings that are not in order" in html
-    assert 1 == html.count('<td><span class="bad">alarm</span></td><td>alert</td>')
+    assert "1 finding not in order" in html
+    assert 1 == html.count('<td><span class="bad">drift</span></td>')
