@@ -28,6 +28,7 @@ KEY_SIZE: Final = 32
 TIME_SIZE: Final = 8
 LINES_OF_A_CHECKPOINT: Final = 3
 MOST_SIGNATURES: Final = 100
+MOST_DIGITS: Final = 20
 FIRST_PRINTABLE: Final = 0x20
 PRIVATE_PREFIX: Final = "PRIVATE+KEY+"
 
@@ -262,7 +263,8 @@ def decode(text: str) -> bytes:
 
 
 def decimal(text: str) -> int:
-    """Read a decimal number without leading zeros. Raises IntegrityBroken."""
-    if not (text.isascii() and text.isdecimal()) or text != str(int(text)):
+    """Read a decimal number below 10^20 without leading zeros. Raises IntegrityBroken."""
+    digits = text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS
+    if not digits or text != str(int(text)):
         raise IntegrityBroken("not a decimal number")
     return int(text)

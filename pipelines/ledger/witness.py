@@ -12,6 +12,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -100,7 +101,9 @@ class Witness:
         except FileNotFoundError:
             return {}
         except ValueError:
-            raise IntegrityBroken("the witness's memory is broken") from None
+            notes = None
+        if not isinstance(notes, dict):
+            raise IntegrityBroken("the witness's memory is broken", where=str(self._memory))
         return {str(origin): str(note) for origin, note in notes.items()}
 
     def _remember(self, origin: str, note: str) -> None:
@@ -128,9 +131,15 @@ def server(witness: Witness, host: str, port: int) -> ThreadingHTTPServer:
         """Passes requests on."""
 
         protocol_version = "HTTP/1.1"
+        timeout = SECONDS  # for whoever says little by little, or nothing
 
         def do_POST(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
+            try:
+                length = decimal(self.headers.get("Content-Length") or "")
+            except IntegrityBroken:
+                self.close_connection = True
+                self._answer(Answer(BAD, "a request says how long it is\n"))
+                return
             if not self.path.endswith(PATH) or length > LARGEST_REQUEST:
                 self.close_connection = True
                 self._answer(Answer(UNKNOWN))
@@ -144,11 +153,12 @@ def server(witness: Witness, host: str, port: int) -> ThreadingHTTPServer:
         def _answer(self, answer: Answer) -> None:
             kind = "text/x.tlog.size" if answer.status == CONFLICT else "text/plain; charset=utf-8"
             body = answer.body.encode()
-            self.send_response(answer.status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            with suppress(OSError):  # who asked may be gone
+                self.send_response(answer.status)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             """Write no access log."""
@@ -163,7 +173,7 @@ def post(url: str, request: str) -> Answer:
     asked = urllib.request.Request(url.rstrip("/") + PATH, request.encode(), method="POST")  # noqa: S310
     try:
         with urllib.request.urlopen(asked, timeout=SECONDS) as reply:  # noqa: S310
-            return Answer(reply.status, reply.read(LARGEST_REQUEST).decode())
+            return Answer(reply.status, reply.read(LARGEST_REQUEST).decode(errors="replace"))
     except urllib.error.HTTPError as error:
         return Answer(error.code, error.read(LARGEST_REQUEST).decode(errors="replace"))
     except (OSError, http.client.HTTPException) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -75,6 +76,7 @@ OTHER = [*LEAVES[:5], tree.hash_leaf(b"rewritten"), *LEAVES[6:]]
         (write_request(12, [], checkpoint(8).signed(LOG)), 400),
         (request(8, 12).replace("old 8", "old 08"), 400),
         (request(8, 12).replace("old 8", "8"), 400),
+        (request(8, 12).replace("old 8", "old " + "9" * 5000), 400),
         ("", 400),
         (write_request(8, [bytes(32)] * 64, checkpoint(12).signed(LOG)), 400),
         (write_request(8, [], checkpoint(12).signed(Signer.generate(LOG.name))), 403),
@@ -150,3 +152,22 @@ def test_http_edges(place: Place, running: tuple[ThreadingHTTPServer, str]) -> N
         post("http://127.0.0.1:1", "")
     with pytest.raises(IntegrityBroken):
         ask(ledger, running[1], Signer.generate(KEY.name, Algorithm.COSIGNATURE).verifier)
+
+
+@pytest.mark.parametrize("length", ["-1", "9" * 5000, "x", "+5", ""], ids=lambda each: each[:3])
+def test_a_length_that_is_none_is_refused(
+    running: tuple[ThreadingHTTPServer, str], length: str
+) -> None:
+    """A request is read as far as it says, and one that does not say how far is not read."""
+    address = running[0].server_address[:2]
+    with socket.create_connection((str(address[0]), address[1]), timeout=60) as client:
+        head = f"POST /add-checkpoint HTTP/1.1\r\nHost: w\r\nContent-Length: {length}\r\n\r\n"
+        client.sendall(head.encode() + b"old 0\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_broken_memory_cosigns_nothing(witness: Witness, tmp_path: Path) -> None:
+    """A witness that cannot tell what it saw last says so, and cosigns nothing."""
+    (tmp_path / "memory").write_text("[]")
+    with pytest.raises(IntegrityBroken):
+        witness.add_checkpoint(request(0, 3))
