@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -48,32 +49,46 @@ class Window:
 
 def parse(text: str) -> Window:
     """Return the window of ``2026-10``, ``2026-W41`` or ``2026-10-05``. Raises BadRequest."""
-    try:
-        if found := MONTH.fullmatch(text):
-            return _month(int(found[1]), int(found[2]))
-        if found := WEEK.fullmatch(text):
-            first = dt.date.fromisocalendar(int(found[1]), int(found[2]), 1)
-            return Window(_midnight(first), _midnight(first + dt.timedelta(days=7)))
-        if DAY.fullmatch(text):
-            first = dt.date.fromisoformat(text)
-            return Window(_midnight(first), _midnight(first + dt.timedelta(days=1)))
-    except ValueError:
-        pass
+    with suppress(ValueError, OverflowError):
+        if found := _named(text):
+            return _usable(found)
     raise BadRequest("not a window", observed=text, expected="like 2026-10, 2026-W41, 2026-10-05")
+
+
+def _named(text: str) -> Window | None:
+    """Return the window of a name. Raises ValueError, OverflowError for days that there are not."""
+    if found := MONTH.fullmatch(text):
+        return _month(int(found[1]), int(found[2]))
+    if found := WEEK.fullmatch(text):
+        first = dt.date.fromisocalendar(int(found[1]), int(found[2]), 1)
+        return Window(_midnight(first), _midnight(first + dt.timedelta(days=7)))
+    if DAY.fullmatch(text):
+        first = dt.date.fromisoformat(text)
+        return Window(_midnight(first), _midnight(first + dt.timedelta(days=1)))
+    return None
+
+
+def _usable(window: Window) -> Window:
+    """Return a window that has one before it. Raises BadRequest."""
+    try:
+        window.former  # noqa: B018 - made to see whether it can be
+    except OverflowError:
+        raise BadRequest("no window comes before this one", observed=window.name) from None
+    return window
 
 
 def between(start: str, end: str) -> Window:
     """Return the window of two days or moments in ISO 8601, read as UTC. Raises BadRequest."""
-    return Window(moment(start), moment(end))
+    return _usable(Window(moment(start), moment(end)))
 
 
 def moment(text: str) -> dt.datetime:
     """Return a day's first moment, or a moment; without an offset it is UTC."""
     try:
         found = dt.datetime.fromisoformat(text)
-    except ValueError:
+        return found.astimezone(dt.UTC) if found.tzinfo else found.replace(tzinfo=dt.UTC)
+    except (ValueError, OverflowError):
         raise BadRequest("not a day or a moment", observed=text, expected="ISO 8601") from None
-    return found.astimezone(dt.UTC) if found.tzinfo else found.replace(tzinfo=dt.UTC)
 
 
 def _month(year: int, month: int) -> Window:

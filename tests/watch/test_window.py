@@ -25,17 +25,33 @@ def test_a_window_is_named_by_month_week_or_day(text: str, start: str, end: str)
     assert window.between(start, end) == window.parse(text)
 
 
-@pytest.mark.parametrize("text", ["", "2026", "2026-13", "2026-W60", "2026-02-30", "october"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "2026", "2026-13", "2026-W60", "2026-02-30", "october"),
+        *("9999-12-31", "9999-12", "9999-W52", "0001-01", "0001-01-01"),
+    ],
+)
 def test_what_is_no_window_is_refused(text: str) -> None:
     """A name that is no month, week or day is a bad request."""
     with pytest.raises(BadRequest):
         window.parse(text)
 
 
-def test_a_window_that_ends_before_it_starts_is_refused() -> None:
-    """The two ends are given in order."""
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        ("2026-10-02", "2026-10-01"),
+        ("2026-10-02", "9999-12-31T23:59:59-14:00"),
+        ("0001-01-01T00:00:00+14:00", "2026-10-02"),
+        ("1970-01-01", "9000-01-01"),
+    ],
+    ids=["backwards", "after the calendar", "before it", "nothing before it"],
+)
+def test_two_ends_that_make_no_window_are_refused(start: str, end: str) -> None:
+    """The two ends are given in order, and as long a stretch comes before them."""
     with pytest.raises(BadRequest):
-        window.between("2026-10-02", "2026-10-01")
+        window.between(start, end)
 
 
 def test_the_month_before_a_month_is_a_whole_month() -> None:
