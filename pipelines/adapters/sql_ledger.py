@@ -45,10 +45,11 @@ COLUMNS: Final = {
     "checkpoint": ("size", "note"),
 }
 # Each step of a statement lets go of Python's lock, and the threads that wait for the commit take
-# it; rows that go in together cost one step.
+# it; rows that go in together cost one step. A statement that may fail half done would have SQLite
+# copy every page before it is changed; there is no need, for whatever fails, all is rolled back.
 AT_ONCE: Final = 16
 INSERTS: Final = {
-    (table, count): f"INSERT INTO {table}({', '.join(columns)}) VALUES "  # noqa: S608 - constants
+    (table, count): f"INSERT OR FAIL INTO {table}({', '.join(columns)}) VALUES "  # noqa: S608
     + ", ".join([f"({', '.join('?' * len(columns))})"] * count)
     for table, columns in COLUMNS.items()
     for count in (1, AT_ONCE)
