@@ -18,8 +18,9 @@ NONE_THERE_IS = "no allowed change"
 def would_change(where: Where, course: Course) -> Changes | None:
     """Return the changes for a letter about a decision that a look was recorded for.
 
-    None where no change of the application would have done anything, and where the model that decided cannot be asked now:
-    then the letter says that the person may ask. Raises IntegrityBroken.
+    None where no change of the application would have done anything, and where the model that
+    decided cannot be asked now: then the letter says that the person may ask. Raises
+    IntegrityBroken.
     """
     made = last_word(course)
     approved = "approve" in (course.outcome, made.decided.outcome)
