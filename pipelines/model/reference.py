@@ -18,7 +18,7 @@ from sklearn.pipeline import Pipeline
 
 from pipelines.errors import BadRequest, DataRefused
 from pipelines.model import score
-from pipelines.model.contributions import forest, satisfied
+from pipelines.model.leaves import forest, satisfied
 from pipelines.model.plan import Plan, Row
 from pipelines.model.plan_compiler import compile_plan
 from pipelines.model.rows import rows

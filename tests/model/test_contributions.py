@@ -92,17 +92,6 @@ def test_a_member_of_a_reference_of_its_like_has_no_reasons() -> None:
     assert {0.0} == set(same.contributions(row).values())
 
 
-def test_what_is_kept_for_speed_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Memory does not grow with the people who are explained, and results do not depend on it."""
-    monkeypatch.setattr("pipelines.model.contributions.MOST_SEEN", 2)
-    few = explainer("trees")
-    asked = list(rows(people().iloc[:PEOPLE], few.plan.inputs))
-    bounded = [few.contributions(row) for row in asked]
-    assert max(map(len, few.seen)) == 2
-    monkeypatch.undo()
-    assert bounded == [explainer("trees").contributions(row) for row in asked]
-
-
 def test_a_reference_of_another_model_is_refused() -> None:
     """A reference is bound to the digest of the plan that it was made for."""
     found = made("linear")
