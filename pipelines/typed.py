@@ -14,6 +14,10 @@ from pipelines.canonical import sha256_json
 from pipelines.errors import BadRequest, IntegrityBroken, NotThere, did_you_mean
 
 T = TypeVar("T")
+OTHER_RELEASE = (
+    "where its digest holds, another release wrote it: read it with the code of its run's commit "
+    "(docs/adr/0012-kept-records.md)"
+)
 UNKNOWN_FIELD = re.compile(r"unknown field `(?P<name>[^`]*)`")
 
 
@@ -72,7 +76,10 @@ def read_json(path: Path, kind: type[T]) -> T:
         return msgspec.json.decode(path.read_bytes(), type=kind, strict=True)
     except msgspec.DecodeError as error:
         raise IntegrityBroken(
-            "a record is not what the step wrote", where=str(path), observed=str(error)
+            "a record is not what the step wrote",
+            where=str(path),
+            observed=str(error),
+            hint=OTHER_RELEASE,
         ) from None
 
 

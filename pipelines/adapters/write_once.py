@@ -11,6 +11,7 @@ import msgspec
 from pipelines.canonical import sha256_json
 from pipelines.errors import IntegrityBroken, NotThere
 from pipelines.records import Approval, ModelVersion, Promotion, Record
+from pipelines.typed import OTHER_RELEASE
 
 T = TypeVar("T", bound=Record)
 SHORT = 16
@@ -92,7 +93,9 @@ def decode(text: str, kind: type[T]) -> T:
         return msgspec.json.decode(text, type=kind, strict=True)
     except msgspec.DecodeError as error:
         raise IntegrityBroken(
-            f"a stored {kind.__name__} is not what was written", observed=str(error)
+            f"a stored {kind.__name__} is not what was written",
+            observed=str(error),
+            hint=OTHER_RELEASE,
         ) from None
 
 
