@@ -9,7 +9,7 @@ a person about the record, not of a file.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,8 +17,9 @@ from typing import Final
 import msgspec
 import pyarrow as pa
 
-from pipelines.contract import Contract
+from pipelines.contract import Column, Contract
 from pipelines.data import read as reading
+from pipelines.data.cast import cast
 from pipelines.decisions import readback
 from pipelines.decisions.readback import Fields, ReadBack
 from pipelines.decisions.record import DECISION, as_number
@@ -32,6 +33,7 @@ from pipelines.watch.window import Window
 
 OUTCOME: Final = "outcome"
 DECISION_ID, OBSERVED_AT = "decision_id", "observed_at"
+NO_OUTCOME: Final = "no outcome that the contract knows, or no time in ISO 8601"
 ROWS: Final = 1000
 DAY_MS: Final = 86_400_000
 
@@ -67,38 +69,57 @@ def rows(path: Path, contract: Contract) -> Iterator[list[Row]]:
     """Yield blocks of a file of outcomes: CSV, Parquet or JSON Lines.
 
     Columns: `decision_id`, the contract's target, and `observed_at` (ISO 8601; UTC without an
-    offset). Raises BadRequest for a missing column, DataRefused with the rows that cannot be read.
+    offset). Raises BadRequest for a column that is missing or stands twice, DataRefused with the
+    rows that cannot be read.
     """
     target = contract.target
     wanted = [DECISION_ID, target.name, OBSERVED_AT]
     there = reading.names(path, "utf-8")
     for name in wanted:
-        if name not in there:
+        if there.count(name) != 1:
             raise BadRequest(
-                "a file of outcomes lacks a column", where=path.name, expected=", ".join(wanted)
+                "a file of outcomes lacks a column, or has it twice",
+                where=path.name,
+                expected=", ".join(wanted),
             )
-    favourable = _text(target.favourable)
     for table in reading.chunks([path], wanted, "utf-8", ROWS):
-        yield _block(table, wanted, favourable)
+        yield _block(table, wanted, target)
 
 
-def _block(table: pa.Table, names: Sequence[str], favourable: str) -> list[Row]:
-    texts = [table.column(name).to_pylist() for name in names]
+def _block(table: pa.Table, names: Sequence[str], target: Column) -> list[Row]:
+    ids, _, times = (table.column(name).to_pylist() for name in names)
+    labels = _favourable(table.column(target.name).combine_chunks(), target)
     numbers = table.column("_row").to_pylist()
     found: list[Row] = []
     broken: dict[tuple[str, str], list[int]] = {}
-    for number, decision, label, at in zip(numbers, *texts, strict=True):
+    for number, decision, label, at in zip(numbers, ids, labels, times, strict=True):
         try:
             when = _moment(at)
-            if not label:
+            if label is None:
                 raise ValueError  # noqa: TRY301
-            found.append(Row(number, as_number(decision or ""), _text(label) == favourable, when))
+            found.append(Row(number, as_number(decision or ""), label, when))
         except BadRequest:
             broken.setdefault(("not a decision's id", DECISION_ID), []).append(number)
-        except ValueError:
-            broken.setdefault(("no outcome, or no time in ISO 8601", names[1]), []).append(number)
+        except (ValueError, OverflowError):
+            broken.setdefault((NO_OUTCOME, names[1]), []).append(number)
     if broken:
         raise DataRefused("outcomes that cannot be read", failures=_failures(broken))
+    return found
+
+
+def _favourable(texts: pa.Array, target: Column) -> list[bool | None]:
+    """Return which labels are the favourable one, typed as in training; None for what is none."""
+    known = None if target.allowed is None else set(_typed(target.allowed, target))
+    (favourable,) = _typed([target.favourable], target)
+    return [
+        None if value is None or (known is not None and value not in known) else value == favourable
+        for value in cast(texts, target).values.to_pylist()
+    ]
+
+
+def _typed(values: Iterable[object], target: Column) -> list[object]:
+    texts = [str(each).lower() if isinstance(each, bool) else str(each) for each in values]
+    found: list[object] = cast(pa.array(texts, pa.string()), target).values.to_pylist()
     return found
 
 
@@ -224,11 +245,6 @@ def _label(observed: Observed, made_ms: int) -> Label:
 def _moment(text: str | None) -> dt.datetime:
     found = dt.datetime.fromisoformat(text or "")
     return found.astimezone(dt.UTC) if found.tzinfo else found.replace(tzinfo=dt.UTC)
-
-
-def _text(value: object) -> str:
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    return text.removesuffix(".0")
 
 
 def _failures(broken: Mapping[tuple[str, str], Sequence[int]]) -> list[Failure]:

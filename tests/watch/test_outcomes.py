@@ -6,7 +6,9 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from pipelines.errors import BadRequest, DataRefused
@@ -63,7 +65,11 @@ def labels(world: World) -> dict[bytes, Label]:
 
 @pytest.mark.parametrize(
     ("decision", "label", "at"),
-    [("ab" * 16, "1", LATER), ("zz", "1", LATER), (None, "", LATER), (None, "1", "yesterday")],
+    [
+        *[("ab" * 16, "1", LATER), ("zz", "1", LATER), (None, "", LATER), (None, "1", "yesterday")],
+        *[(None, "=cmd|' /C'!A0", LATER), (None, "nan", LATER)],
+        (None, "1", "9999-12-31T23:59:59-14:00"),
+    ],
 )
 def test_what_cannot_be_joined_is_refused_without_its_values(
     world: World, decision: str | None, label: str, at: str
@@ -79,12 +85,20 @@ def test_what_cannot_be_joined_is_refused_without_its_values(
     assert {} == labels(world)
 
 
-def test_a_file_without_a_column_is_refused(world: World) -> None:
-    """Decision, outcome and time are all needed."""
+@pytest.mark.parametrize("header", ["decision_id,paid", "decision_id,paid,paid,observed_at"])
+def test_a_file_without_a_column_is_refused(world: World, header: str) -> None:
+    """Decision, outcome and time are all needed, each once."""
     path = world.folder / "short.csv"
-    path.write_text("decision_id,paid\n")
+    path.write_text(f"{header}\n")
     with pytest.raises(BadRequest):
         record(world, path)
+
+
+def test_an_outcome_that_the_contract_does_not_list_is_refused() -> None:
+    """Where the target's values are known, another one is no outcome against anybody."""
+    target = msgspec.structs.replace(cases.CONTRACT.target, allowed=(0, 1))
+    texts = pa.array(["1", "1.0", "0", "2", "no", None])
+    assert [True, True, False, None, None, None] == outcomes._favourable(texts, target)
 
 
 def test_labels_are_joined_with_their_delay(world: World) -> None:
