@@ -11,7 +11,8 @@ from pipelines.account.letter import Block, Items, Letter, Line, Paragraph, Sect
 # What Markdown could read as markup: anywhere, as an address, at the start of a line. No more: a
 # letter is also read as it stands, on a terminal.
 SPECIAL: Final = re.compile(
-    r"([\\`*_\[\]|~<>&$])|(:)(?=//)|(?<=www)(\.)|^(\s*\d*)([#+\-.)=])(?=[#\-=\s]|$)",
+    r"([\\`*_\[\]|~<>&$])|(:)(?=//)|(?<=www)(\.)|^(\s*)([#+\-=])(?=[#\-=\s]|$)"
+    r"|^(\s*\d+)([.)])(?=\s|$)",
     re.IGNORECASE,
 )
 STYLE: Final = (
@@ -57,7 +58,7 @@ def _md_block(block: Block) -> str:
 
 
 def _md_line(line: Line) -> str:
-    return "".join(_md(run.text) for run in line)
+    return _md("".join(run.text for run in line))
 
 
 def _md(text: str) -> str:
@@ -65,7 +66,7 @@ def _md(text: str) -> str:
 
 
 def _escaped(found: re.Match[str]) -> str:
-    before, mark = found[4] or "", found[found.lastindex or 0]
+    before, mark = found[4] or found[6] or "", found[found.lastindex or 0]
     return f"{before}\\{mark}"
 
 
