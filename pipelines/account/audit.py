@@ -13,14 +13,14 @@ import datetime as dt
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from pipelines.account import audit_check, audit_reports
+from pipelines.account import audit_check, audit_reports, withheld
 from pipelines.account.afterwards import CONTEST, OVERRIDE, REDECISION
 from pipelines.account.audit_reports import Reports
 from pipelines.account.left_out import Left
@@ -57,6 +57,9 @@ reports/        each version's reports: start with reports/VERSION/checks/index.
 watch/          what the watch found in windows that have part of the period
 log/            the whole log: its entries name no person
 manifest.json   the digest of every file; unreported names versions without reports
+
+Where columns were left out, left_out in the manifest names them, and withheld those files of
+versions/, reports/ and watch/ that show one, with the SHA-256 of each: ask for one, and compare.
 """
 
 
@@ -87,13 +90,17 @@ class Asked:
 
 @dataclass(slots=True)
 class Written:
-    """What a bundle holds; `unreported` are versions whose run left no reports here."""
+    """What a bundle holds; `unreported` are versions whose run left no reports here.
+
+    `withheld` are files that show a column that is left out, by path, with their digest.
+    """
 
     records: int = 0
     erased: int = 0
     versions: tuple[str, ...] = ()
     unreported: tuple[str, ...] = ()
     windows: int = 0
+    withheld: dict[str, str] = field(default_factory=dict)
     entry: str = ""
 
 
@@ -114,6 +121,7 @@ def run(
     if asked.watched is not None:
         ends = (asked.start, asked.end)
         written.windows = audit_reports.of_windows(asked.watched, *ends, folder / "watch")
+    written.withheld = withheld.withhold(folder, asked.left)
     if asked.stamps is not None and asked.stamps.is_dir():
         shutil.copytree(asked.stamps, folder / asked.stamps.name)
     manifest = canonical_json(_manifest(ledger, asked, folder, written)) + b"\n"
@@ -133,6 +141,8 @@ def _fresh(asked: Asked, folder: Path) -> None:
     reasoned(asked.reason)
     if asked.start >= asked.end:
         raise BadRequest("a period that ends before it starts", where="--from, --to")
+    if asked.with_model:
+        withheld.refuse_model(asked.left)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if any(folder.iterdir()):
         raise BadRequest("a folder that is not empty", where=str(folder))
@@ -255,6 +265,7 @@ def _manifest(ledger: Ledger, asked: Asked, folder: Path, written: Written) -> d
         "versions": list(written.versions),
         "unreported": list(written.unreported),
         "windows": written.windows,
+        "withheld": written.withheld,
         "files": {path.relative_to(folder).as_posix(): sha256_file(path) for path in files},
     }
 

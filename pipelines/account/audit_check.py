@@ -4,8 +4,9 @@
 
 FILE is the trust file (C2SP tlog-policy), from a source other than the bundle. Checked are: the
 log, every entry of it; each file against the manifest, and the manifest against the entry that the
-log holds of this audit; each disclosed record against its entry; that no decision of the period is
-missing, but for those that a tombstone counts. A record with fields left out names a salted digest
+log holds of this audit; the files of each version, withheld ones too, against the digest it was
+registered by; each disclosed record against its entry; that no decision of the period is missing,
+but for those that a tombstone counts. A record with fields left out names a salted digest
 of each: FOLDER, the receipt of such a record, shows that nothing else was changed or left out.
 Exit codes: those of verify.py.
 """
@@ -30,6 +31,8 @@ else:
 
 SALT_SIZE = 32
 LABEL_SIZE = 2
+BESIDE = ("version.json", "approvals.json")  # of a version, and none of its registered files
+MODEL = "model.skops"
 OWN = ("log", "check.py", "verify.py", "policy", "README.txt", "manifest.json", "__pycache__")
 
 
@@ -83,6 +86,7 @@ class Bundle:
         self.folder = folder
         self.raw = (folder / "manifest.json").read_bytes()
         self.manifest: dict[str, Any] = json.loads(self.raw)
+        self.withheld: dict[str, str] = self.manifest.get("withheld", {})
         self.wanted: dict[int, dict[str, Any]] = {}
         self.tombstones: dict[str, dict[str, Any]] = {}
         self.audited = False
@@ -106,6 +110,7 @@ class Bundle:
         """Check everything but the log itself; return what was found."""
         verify.require(self.audited, "the log holds no entry of this manifest")
         self.files()
+        self.versions()
         receipts = dict(map(receipt, opened))
         whole, partly, gone = 0, 0, self.erased()
         seen: set[int] = set()
@@ -124,7 +129,8 @@ class Bundle:
             out.close()
         missing = self.wanted.keys() - seen - gone
         verify.require(not missing, f"{len(missing)} records of the period are missing")
-        return f"{whole} records whole, {partly} with fields left out, {len(gone)} erased"
+        told = f"{whole} records whole, {partly} with fields left out, {len(gone)} erased"
+        return f"{told}, {len(self.withheld)} files withheld"
 
     def record(self, line: dict[str, Any], receipts: dict[str, bytes]) -> tuple[Any, bool]:
         """Check one record; return its content and whether all of it was checked."""
@@ -149,6 +155,19 @@ class Bundle:
         here = {p.relative_to(self.folder) for p in self.folder.rglob("*") if p.is_file()}
         more = {p.as_posix() for p in here if p.parts[0] not in OWN} - told.keys()
         verify.require(not more, f"{len(more)} files are not in the manifest")
+
+    def versions(self) -> None:
+        """Check the files of each version, withheld ones too, against their one digest."""
+        known = self.manifest["files"] | self.withheld
+        for name in self.manifest["versions"]:
+            top = f"versions/{name}/"
+            record = json.loads((self.folder / top / "version.json").read_bytes())
+            own = {p.removeprefix(top): known[p] for p in known if p.startswith(top)}
+            made = {MODEL: record["model_sha256"]}
+            made |= {path: digest for path, digest in own.items() if path not in BESIDE}
+            told = json.dumps(made, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+            same = sha256(told.encode()) == record["files_sha256"]
+            verify.require(same, f"the files of version {name} are not those it registered")
 
     def erased(self) -> set[int]:
         """Return the places of the period that tombstones count."""

@@ -51,7 +51,8 @@ def bundle(
 ) -> None:
     """Write all that is needed to check a period offline: log, records, versions, verifier.
 
-    What is left out stays committed by a salted digest. The audit itself is recorded first.
+    What is left out stays committed by a salted digest; files that show a column that is left out
+    are withheld, with their digest. The audit itself is recorded first.
     """
     from pipelines.account import audit as account
     from pipelines.account.left_out import left
@@ -73,7 +74,8 @@ def bundle(
         made = account.run(ledger, registry, place.layout, trusted, asked, out)
     check = f"python {out}/check.py {out} --policy {trusted}"
     answer: dict[str, object] = {"bundle": str(out), "records": made.records}
-    answer |= {"erased": made.erased, "windows": made.windows, "entry": made.entry, "check": check}
+    answer |= {"erased": made.erased, "windows": made.windows, "withheld": len(made.withheld)}
+    answer |= {"entry": made.entry, "check": check}
     for each in made.unreported:
         voice.note(f"version {each}: its run left no reports on this machine")
     voice.record(answer, as_json=as_json)

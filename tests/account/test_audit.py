@@ -173,10 +173,38 @@ def test_a_reason_that_names_a_column_goes_with_it() -> None:
         "reasons": [{"column": "income"}],
     }
     content = {"decided": decided, "request": "r", "request_sha256": "d"}
-    assert "decided.reasons" in Left(("income",)).paths(content)
-    assert "decided.reasons" not in Left(("town",)).paths(content)
-    again = Left(("income",)).paths({"made": content, "person": "p"})
+    assert "decided.reasons" in left(("income",), CONTRACT).paths(content)
+    assert "decided.reasons" not in left(("town",), CONTRACT).paths(content)
+    again = left(("income",), CONTRACT).paths({"made": content, "person": "p"})
     assert "made.decided.values.income" in again
+
+
+@pytest.mark.parametrize("field", ["job", "subject", "decided.subject", "decided.values"])
+def test_the_request_of_a_refused_application_goes_too(field: str) -> None:
+    """Nothing of it was read, and all of it stands in the request; so do columns nobody reads."""
+    decided: dict[str, object] = {"values": None, "subject": "s", "reasons": [], "problems": []}
+    content = {"decided": decided, "request": "r", "request_sha256": "d"}
+    assert {"request", "request_sha256"} <= set(left((field,), CONTRACT).paths(content))
+
+
+def test_a_problem_that_names_a_column_goes_with_it() -> None:
+    """That a value is outside what is documented tells of the value."""
+    told = [{"column": "income", "rule": "outside-range"}, {"field": "job", "rule": "unseen"}]
+    decided: dict[str, object] = {"values": {}, "subject": "s", "reasons": [], "problems": told}
+    found = {name: left((name,), CONTRACT).paths({"decided": decided}) for name in ("job", "town")}
+    assert ["decided.problems" in each for each in found.values()] == [True, False]
+
+
+def test_leaving_out_all_values_leaves_out_what_they_are_in(
+    full: tuple[World, list[bytes]], tmp_path: Path
+) -> None:
+    """The values as a whole are every column: requests, reasons and figures by column go too."""
+    made, _ = full
+    bundle(made, tmp_path / "b", ("decided.values",))
+    assert not [p for p in (tmp_path / "b").rglob("*") if TOWN.encode() in p_bytes(p)]
+    line = next(audit_check.lines(tmp_path / "b" / "records.jsonl"))
+    assert {"decided.values", "request"} <= set(line["shut"])
+    assert verify.FINE == check(made, tmp_path / "b")[0]
 
 
 def test_an_unknown_field_is_refused(full: tuple[World, list[bytes]], tmp_path: Path) -> None:
@@ -224,6 +252,11 @@ def test_the_model_goes_in_only_when_asked_for(
     names = {path.name for path in (tmp_path / "b" / "versions" / "1").iterdir()}
     assert {"candidate.json", "verdict.json", "policy.json", "approvals.json"} <= names
     assert "model.skops" not in names
+
+
+def p_bytes(path: Path) -> bytes:
+    """Return what is in a file; nothing for a folder."""
+    return path.read_bytes() if path.is_file() else b""
 
 
 def lines_of(path: Path) -> list[dict[str, object]]:
@@ -378,6 +411,8 @@ def reports_of(folder: Path, record: ModelVersion) -> Iterator[Path]:
     (folder / "checks").mkdir(parents=True, exist_ok=True)
     (folder / "checks" / "bias.html").write_text("<p>bias</p>")
     (folder / "checks" / "scores.parquet").write_bytes(b"a row for each person")
+    (folder / "checks" / "drift.json").write_text(json.dumps({"town": {TOWN: 17}}))
+    (folder / "checks" / "performance.evidently.json").write_text("{}")
     yield folder
 
 
@@ -406,14 +441,107 @@ def test_reports_go_in_and_no_row_of_a_person(
     )
     place = made.bench.place
     written = audit.run(made.ledger, made.bench.registry, Layout(ROOT), place.policy, asked, folder)
-    assert ((), 1) == (written.unreported, written.windows)
-    found = [p for each in ("reports", "watch") for p in (folder / each).rglob("*") if p.is_file()]
-    assert ["reports/1/checks/bias.html", "watch/2030-01/report-12.json"] == [
-        each.relative_to(folder).as_posix() for each in found
+    assert ({}, (), 1) == (written.withheld, written.unreported, written.windows)
+    checks = ["bias.html", "drift.json", "performance.evidently.json"]
+    assert [*(f"reports/1/checks/{name}" for name in checks), "watch/2030-01/report-12.json"] == [
+        each for top in ("reports", "watch") for each in files_in(folder, top)
     ]
     assert verify.FINE == check(made, folder)[0]
-    found[0].write_text("<p>no bias</p>")
+    (folder / "reports" / "1" / "checks" / "bias.html").write_text("<p>no bias</p>")
     assert verify.TAMPERED == check(made, folder)[0]
+
+
+def files_in(folder: Path, top: str) -> list[str]:
+    """Return the paths of the files under a folder of a bundle, sorted."""
+    found = (each for each in (folder / top).rglob("*") if each.is_file())
+    return sorted(each.relative_to(folder).as_posix() for each in found)
+
+
+def with_reports(made: World, tmp_path: Path, fields: tuple[str, ...]) -> audit.Written:
+    """Write a bundle with reports and windows, some fields left out."""
+    chosen = left(fields, CONTRACT)
+    asked = audit.Asked(
+        *(*ALWAYS, chosen, "Ada", "a yearly audit"),
+        watched=watched(tmp_path),
+        reports=partial(reports_of, tmp_path / "run"),
+    )
+    place = made.bench.place
+    return audit.run(
+        made.ledger, made.bench.registry, Layout(ROOT), place.policy, asked, tmp_path / "b"
+    )
+
+
+def test_what_shows_a_left_out_column_is_withheld(
+    full: tuple[World, list[bytes]], tmp_path: Path
+) -> None:
+    """Of a column left out nothing stands in reports and windows; their digests are committed."""
+    made, folder = full[0], tmp_path / "b"
+    written = with_reports(made, tmp_path, ("town",))
+    assert not [p for p in folder.rglob("*") if TOWN.encode() in p_bytes(p)]
+    told = json.loads((folder / "manifest.json").read_bytes())
+    assert written.withheld == told["withheld"]
+    drift = (tmp_path / "run" / "checks" / "drift.json").read_bytes()
+    assert audit_check.sha256(drift) == told["withheld"]["reports/1/checks/drift.json"]
+    assert {"versions/1/reference.json", "watch/2030-01/report-12.json"} < written.withheld.keys()
+    kept = ["reports/1/checks/bias.html", "reports/1/checks/performance.evidently.json"]
+    assert (kept, []) == (files_in(folder, "reports"), files_in(folder, "watch"))
+    names = {Path(each).name for each in files_in(folder, "versions")}
+    assert {"candidate.json", "contract.json", "policy.json", "verdict.json"} <= names
+    code, text = check(made, folder)
+    assert (verify.FINE, True) == (code, f"{len(written.withheld)} files withheld" in text)
+
+
+@pytest.mark.parametrize(
+    ("column", "kept"), [("town", ["bias", "performance"]), ("origin", ["performance"])]
+)
+def test_figures_by_group_go_with_a_column_that_tells_the_group(
+    full: tuple[World, list[bytes]], tmp_path: Path, column: str, kept: list[str]
+) -> None:
+    """Bias is shown where a plain column is left out, and withheld with a protected one."""
+    with_reports(full[0], tmp_path, (column,))
+    shown = files_in(tmp_path / "b", "reports")
+    assert kept == [Path(each).name.split(".")[0] for each in shown]
+
+
+def test_a_field_that_is_no_column_withholds_no_file(
+    full: tuple[World, list[bytes]], tmp_path: Path
+) -> None:
+    """Figures of many show nobody's name, statement or margin."""
+    fields = ("subject", "statement", "decided.margin")
+    assert {} == with_reports(full[0], tmp_path, fields).withheld
+
+
+def test_the_model_does_not_go_with_a_column_left_out(
+    full: tuple[World, list[bytes]], tmp_path: Path
+) -> None:
+    """Who has model, margin and all other values can work the left-out one out."""
+    made, place = full[0], full[0].bench.place
+    asked = audit.Asked(*ALWAYS, left(("town",), CONTRACT), "Ada", "an audit", with_model=True)
+    with pytest.raises(BadRequest, match="worked out"):
+        audit.run(
+            made.ledger, made.bench.registry, Layout(ROOT), place.policy, asked, tmp_path / "b"
+        )
+    assert not (tmp_path / "b").exists()
+
+
+def another_withheld(folder: Path) -> None:
+    path = folder / "manifest.json"
+    told = json.loads(path.read_bytes())
+    told["withheld"]["versions/1/reference.json"] = "0" * 64
+    path.write_bytes(msgspec.json.encode(told))
+
+
+@pytest.mark.parametrize("change", [another_withheld, change_a_verdict])
+def test_a_version_holds_the_files_it_registered(
+    full: tuple[World, list[bytes]], tmp_path: Path, change: Callable[[Path], None]
+) -> None:
+    """Neither a withheld nor a shown one is exchanged, even with the audit recorded anew."""
+    made = full[0]
+    bundle(made, tmp_path / "b", ("town",))
+    change(tmp_path / "b")
+    recorded_anew(made, tmp_path / "b")
+    code, text = check(made, tmp_path / "b")
+    assert (verify.TAMPERED, True) == (code, "not those it registered" in text)
 
 
 def test_a_version_without_reports_is_named(
