@@ -129,8 +129,8 @@ class Bundle:
             out.close()
         missing = self.wanted.keys() - seen - gone
         verify.require(not missing, f"{len(missing)} records of the period are missing")
-        told = f"{whole} records whole, {partly} with fields left out, {len(gone)} erased"
-        return f"{told}, {len(self.withheld)} files withheld"
+        counted = f"{whole} records whole, {partly} with fields left out, {len(gone)} erased"
+        return f"{counted}, {len(self.withheld)} files withheld"
 
     def record(self, line: dict[str, Any], receipts: dict[str, bytes]) -> tuple[Any, bool]:
         """Check one record; return its content and whether all of it was checked."""
