@@ -228,7 +228,8 @@ def test_the_model_is_asked_what_if_by_a_form_of_the_contract(
     before = size(world)
     form = {"f.income": "400", "f.self": "0", "f.person": "somebody else"}
     html = browser.fill(f"{page_of(decided)}/what-if", **form)
-    assert "Changed: income, self" in html
+    changed = re.findall('<th scope="row">(.*?)</th><td>(.*?)</td><td class="changed">(.*?)<', html)
+    assert [("The income", "2", "400"), ("The debts", "18", "0")] == changed
     assert ["decline", "approve"] == OUTCOMES.findall(html)
     assert ["look"] == kinds(world, before)
     refused = browser.fill(f"{page_of(decided)}/what-if", **{"f.job": "pirate"})
