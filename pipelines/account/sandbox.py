@@ -63,7 +63,8 @@ class Sandbox:
     ) -> list[str]:
         """Return `command` wrapped: it sees `files` (folders too) under their own names."""
         if self.kind == "bubblewrap":
-            return [self.engine, *_bubblewrap(files, variables), *command]
+            # It stays as the sandbox's first process, whose environment what runs there can read.
+            return ["env", "-i", self.engine, *_bubblewrap(files, variables), *command]
         if self.kind == "container":
             return [self.engine, *_container(files, variables), IMAGE, *command]
         told = ["env", "-i", *(f"{name}={value}" for name, value in variables.items()), *command]

@@ -26,6 +26,11 @@ def tried(work):
     except OSError:
         return False
     return True
+def told(process):
+    try:
+        return b"CLEW_SECRET" in (process / "environ").read_bytes()
+    except OSError:
+        return False
 port, shown, hidden = int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
 print(json.dumps({
     "network": tried(lambda: socket.create_connection(("127.0.0.1", port), 2)),
@@ -33,6 +38,7 @@ print(json.dumps({
     "writes": tried(lambda: (shown / "new").write_bytes(b"")),
     "sees": hidden.exists(),
     "secret": os.environ.get("CLEW_SECRET"),
+    "others": any(map(told, Path("/proc").glob("[0-9]*"))),
     "given": os.environ.get("GIVEN"),
 }))
 """
@@ -81,6 +87,7 @@ def test_what_a_sandbox_says_of_itself_is_so(
         found["sees"],
     )
     assert (True, None, "given") == (found["reads"], found["secret"], found["given"])
+    assert not (told.read_only and found["others"])  # no process in sight was started with it
 
 
 def test_the_strictest_that_works_is_taken() -> None:
