@@ -28,7 +28,7 @@ from pipelines.ledger.keys import (
     DataKey,
     Keys,
     bucket_of,
-    ordered_id,
+    ordered_ids,
 )
 
 VERSION: Final = 1
@@ -39,6 +39,9 @@ FRESH_SIZE: Final = SALT_SIZE + NONCE_SIZE
 LARGEST_ENTRY: Final = 600
 LARGEST_INTEGER: Final = 2**53 - 1
 OWN_FIELDS: Final = frozenset({"v", "t", "id", "ts", "ct", "pc"})
+
+# It takes a fifth of orjson's time for bytes that are kept.
+SORTED: Final = msgspec.json.Encoder(order="deterministic")
 
 Fact = str | int
 
@@ -136,27 +139,28 @@ def seal_many(drafts: Sequence[Draft], origin: str, keys: Keys) -> list[Sealed]:
     used = keys.data_keys(wanted) if wanted else []
     fresh = os.urandom(len(used) * FRESH_SIZE)
     log, at, done = origin.encode() + b"\n", 0, []
-    for draft in drafts:
+    for draft, number in zip(drafts, ordered_ids(len(drafts)), strict=True):
         end = at + len(draft.bodies)
         random = fresh[at * FRESH_SIZE : end * FRESH_SIZE]
-        done.append(_seal(draft, now, used[at:end], random, log))
+        done.append(_seal(draft, draft.id or number, now, used[at:end], random, log))
         at = end
     return done
 
 
-def _seal(draft: Draft, now: int, used: Sequence[DataKey], fresh: bytes, log: bytes) -> Sealed:
+def _seal(
+    draft: Draft, number: bytes, now: int, used: Sequence[DataKey], fresh: bytes, log: bytes
+) -> Sealed:
     """Seal one draft; `fresh` holds a salt and a nonce for each part, which nothing else uses."""
-    number = draft.id or ordered_id()
     if len(number) != ID_SIZE:
         raise BadRequest("an id of the wrong length", expected=f"{ID_SIZE} bytes")
     sha256, parts, opened, closed = hashlib.sha256, [], [], []
     for n, key in enumerate(used):
-        random = fresh[n * FRESH_SIZE : (n + 1) * FRESH_SIZE]
-        content = random[:SALT_SIZE] + key.label + draft.bodies[n].content
-        nonce = random[SALT_SIZE:]
+        at = n * FRESH_SIZE
+        nonce = fresh[at + SALT_SIZE : at + FRESH_SIZE]
+        content = b"".join((fresh[at : at + SALT_SIZE], key.label, draft.bodies[n].content))
         sealed = key.cipher.encrypt(nonce, content, log + number + n.to_bytes(2))
         parts.append(Part(key.key_id, nonce, sealed))
-        closed.append(sha256(key.key_id + nonce + sealed).hexdigest())
+        closed.append(sha256(b"".join((key.key_id, nonce, sealed))).hexdigest())
         opened.append(sha256(content).hexdigest())
     own = {
         "v": VERSION,
@@ -173,7 +177,7 @@ def _seal(draft: Draft, now: int, used: Sequence[DataKey], fresh: bytes, log: by
 def entry_bytes(own: Mapping[str, object], facts: Mapping[str, Fact]) -> bytes:
     """Return an entry's bytes: JSON with sorted ASCII keys, texts and integers below 2^53.
 
-    In this profile sorted orjson and RFC 8785 write the same bytes. Raises BadRequest.
+    In this profile sorted JSON and RFC 8785 are the same bytes. Raises BadRequest.
     """
     for name, value in facts.items():
         if name in OWN_FIELDS or not name.isascii() or not name:
@@ -181,8 +185,8 @@ def entry_bytes(own: Mapping[str, object], facts: Mapping[str, Fact]) -> bytes:
         if not isinstance(value, str):
             _check_integer(name, value)
     try:
-        entry = orjson.dumps({**facts, **own}, option=orjson.OPT_SORT_KEYS)
-    except TypeError:
+        entry = SORTED.encode({**facts, **own})
+    except (TypeError, ValueError):  # a ValueError of half a character would repeat the text
         raise BadRequest("an entry without a JSON form") from None
     if len(entry) > LARGEST_ENTRY:
         raise BadRequest("an entry too large", observed=len(entry), expected=LARGEST_ENTRY)

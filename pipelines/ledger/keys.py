@@ -112,7 +112,14 @@ def ordered_id() -> bytes:
 
     Ids that grow keep an index's new rows together on few pages.
     """
-    return (time.time_ns() // 1_000_000).to_bytes(TIME_SIZE) + os.urandom(ID_SIZE - TIME_SIZE)
+    return ordered_ids(1)[0]
+
+
+def ordered_ids(count: int) -> list[bytes]:
+    """Return so many such ids, drawn at once."""
+    now, size = (time.time_ns() // 1_000_000).to_bytes(TIME_SIZE), ID_SIZE - TIME_SIZE
+    drawn = os.urandom(count * size)
+    return [now + drawn[at : at + size] for at in range(0, len(drawn), size)]
 
 
 def bucket_of(time_ms: int, purpose: str) -> str:
@@ -296,10 +303,11 @@ class Keys:
     def _make(self, owners: Sequence[tuple[bytes, str]]) -> list[tuple[bytes, bytes]]:
         """Make a key for each owner under the ring's lock: a rotation meanwhile would miss them."""
         drawn = os.urandom(len(owners) * KEY_SIZE)
-        fresh = [(ordered_id(), drawn[at : at + KEY_SIZE]) for at in range(0, len(drawn), KEY_SIZE)]
+        made = [drawn[at : at + KEY_SIZE] for at in range(0, len(drawn), KEY_SIZE)]
+        fresh = list(zip(ordered_ids(len(made)), made, strict=True))
         with self.exclusively(self._ring_file.name):
             self._ring = Ring.read(self._ring_file)
-            owned = ((*made, *owner) for made, owner in zip(fresh, owners, strict=True))
+            owned = ((*each, *owner) for each, owner in zip(fresh, owners, strict=True))
             self.store.add(list(self._wrap(owned)))
         return fresh
 
