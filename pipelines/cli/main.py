@@ -97,14 +97,16 @@ def main(words: list[str] | None = None) -> Any:  # noqa: ANN401
     """Run the command line and leave with the error tree's exit code."""
     os.environ.update(quiet.TELEMETRY_OFF | quiet.ONE_THREAD)
     try:
-        clew.main(args=words, standalone_mode=False)
+        clew.main(args=words, prog_name="clew", standalone_mode=False)
     except ClewError as error:
         sys.exit(voice.fail(error))
     except click.Abort:
         voice.note("clew: stopped")
         sys.exit(BadRequest.exit_code)
     except click.ClickException as error:
-        voice.note(f"clew: {error.format_message()}\n  next: clew --help")
+        where = getattr(error, "ctx", None)
+        command = where.command_path if where else "clew"
+        voice.note(f"clew: {error.format_message()}\n  next: {command} --help")
         sys.exit(BadRequest.exit_code)
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)

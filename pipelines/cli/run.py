@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import click
@@ -17,6 +18,7 @@ from pipelines.records import Snapshot, Verdict
 from pipelines.runs.git import Git
 from pipelines.typed import read_json
 
+HEAD = "HEAD"
 DATA_STEPS = ("validate", "snapshot")
 DIGEST = re.compile(r"[0-9a-f]{12,64}")
 MODEL_STEPS = ("split", "train", "evaluate", "champion", "check", "gate")
@@ -33,6 +35,7 @@ def ingest(location: str | None, run_id: str | None, as_json: bool) -> None:
     """
     place = here()
     run = run_id or new_run_id("data")
+    _tell_uncommitted(place)
     commit = runs.begin(place.root, place.state, run_id=run)
     source = _source(place, location)
     total = len(DATA_STEPS) + 1
@@ -50,7 +53,7 @@ def ingest(location: str | None, run_id: str | None, as_json: bool) -> None:
 @click.option("--data", required=True, help="Commit or run id whose snapshot is trained on.")
 @click.option("--candidate", help="A recipe of params.yaml; default: the one it names.")
 @click.option("--policy", help="A policy pack; default: the one params.yaml names.")
-@click.option("--code", default="HEAD", show_default=True, help="Commit of code and parameters.")
+@click.option("--code", default=HEAD, show_default=True, help="Commit of code and parameters.")
 @click.option("--dry-run", is_flag=True, help="Judge only; register nothing.")
 @RUN_ID
 @JSON
@@ -69,6 +72,8 @@ def retrain(
     chosen = {"candidate": candidate, "policy": policy}
     choices = {key: value for key, value in chosen.items() if value}
     pinned = data_commit(place, data)
+    if code == HEAD:
+        _tell_uncommitted(place)
     commit = runs.begin(
         place.root, place.state, run_id=run, code=code, data=pinned, choices=choices
     )
@@ -77,7 +82,7 @@ def retrain(
     try:
         commit = _steps(place, run, commit, names, 0, total)
     except GateRefused as error:
-        refused, commit = error, str(Git(place.root).tip(run))
+        refused, commit = _told_where(error, run), str(Git(place.root).tip(run))
     answer: dict[str, object] = {"run": run, "commit": commit, "data": pinned}
     if not dry_run:
         voice.progress(total, total, "register")
@@ -92,8 +97,9 @@ def retrain(
 
 @click.command()
 @click.argument("run_id", required=False)
+@click.option("--reports", type=click.Path(path_type=Path), help="Copy a run's reports to here.")
 @JSON
-def gate(run_id: str | None, as_json: bool) -> None:
+def gate(run_id: str | None, reports: Path | None, as_json: bool) -> None:
     """Show the verdict of a run, or of this checkout after `dvc repro`. Exit 4 when it blocks."""
     place = here()
     if run_id is None:
@@ -104,7 +110,28 @@ def gate(run_id: str | None, as_json: bool) -> None:
         hint = did_you_mean(run_id, Git(place.root).runs()) or "clew retrain, which prints it"
         raise NotThere("no such run", observed=run_id, hint=hint)
     with runs.opened(place.root, place.state, run_id=run_id, commit=commit) as context:
-        _show_verdict(context.layout, as_json=as_json)
+        made = context.layout.checks.parent
+        if reports and made.is_dir():
+            shutil.copytree(made, reports, dirs_exist_ok=True)
+            voice.note(f"the run's reports are in {reports}")
+        try:
+            _show_verdict(context.layout, as_json=as_json)
+        except GateRefused as error:
+            raise error if reports else _told_where(error, run_id) from None
+
+
+def _told_where(error: GateRefused, run: str) -> GateRefused:
+    """Say how to come by the reports: a run's own checkout is gone once it is done."""
+    error.hint = f"clew gate {run} --reports FOLDER, then {error.hint}"
+    return error
+
+
+def _tell_uncommitted(place: Place) -> None:
+    """Say what a run will not see of the files people write, for it works from a commit."""
+    files = place.layout
+    named = [str(each) for each in (files.contract, files.params, files.policies)]
+    if changed := Git(place.root).uncommitted(*named):
+        voice.note(f"not committed, so no part of this run: {', '.join(changed)}")
 
 
 def data_commit(place: Place, name: str) -> str:

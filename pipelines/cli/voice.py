@@ -28,7 +28,7 @@ def record(value: Mapping[str, object], *, as_json: bool) -> None:
         return
     width = max(map(len, value), default=0)
     for key, item in value.items():
-        click.echo(f"{key:<{width}}  {item}")
+        click.echo(f"{key:<{width}}  {'-' if item is None else item}")
 
 
 def table(rows: Sequence[Mapping[str, object]]) -> list[str]:

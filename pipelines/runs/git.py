@@ -63,6 +63,12 @@ class Git:
         """Return the id of every run that is here."""
         return self("for-each-ref", "--format=%(refname:lstrip=3)", f"{RUN_REFS}/").split()
 
+    def uncommitted(self, *paths: str) -> list[str]:
+        """Return what of some paths stands otherwise in this checkout than in its head commit."""
+        changed = self("diff", "--name-only", "HEAD", "--", *paths)
+        new = self("ls-files", "--others", "--exclude-standard", "--", *paths)
+        return sorted({*changed.splitlines(), *new.splitlines()})
+
     def advance(self, run_id: str, new: str, old: str | None) -> None:
         """Move a run's reference from `old` to `new`; somebody else's move in between fails."""
         name = f"{RUN_REFS}/{run_id}"
