@@ -26,6 +26,7 @@ from pipelines.account.audit_reports import Reports
 from pipelines.account.left_out import Left
 from pipelines.canonical import canonical_json, sha256_bytes, sha256_file
 from pipelines.decisions.record import DECISION
+from pipelines.decisions.records import STAFF
 from pipelines.errors import BadRequest, IntegrityBroken, NotThere
 from pipelines.layout import Layout
 from pipelines.ledger import verify
@@ -279,7 +280,7 @@ def _recorded(ledger: Ledger, asked: Asked, written: Written, manifest: str) -> 
     }
     low, high = asked.span
     facts: dict[str, str | int] = {"s": manifest, "from": low, "to": high, "n": written.records}
-    body = Body(f"staff {asked.person}", "operation", msgspec.json.encode(told))
+    body = Body(f"{STAFF}{asked.person}", "operation", msgspec.json.encode(told))
     return ledger.record(Draft(AUDIT, facts, (body,))).id.hex()
 
 

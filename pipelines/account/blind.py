@@ -23,6 +23,7 @@ from pipelines import quiet
 from pipelines.account.afterwards import append, now, number_of
 from pipelines.account.sandbox import Kind, Sandbox, choose
 from pipelines.canonical import canonical_json, sha256_bytes
+from pipelines.decisions.records import STAFF
 from pipelines.errors import BadRequest, GateRefused, Unavailable, did_you_mean
 from pipelines.ledger.bundle import write_bundle
 from pipelines.ledger.entry import Body, Draft, read_entry
@@ -251,7 +252,7 @@ def _record(ledger: Ledger, kept: Kept) -> bytes:
         "mv": report.version,
         "r": sha256_bytes(file_of(report)),
     }
-    body = Body(f"staff {kept.person}", "operation", msgspec.json.encode(kept, order="sorted"))
+    body = Body(f"{STAFF}{kept.person}", "operation", msgspec.json.encode(kept, order="sorted"))
     # One audit under each number: of two at once, one has to be asked for again.
     number = number_of(ledger, BLIND, report.model_sha256, str(report.audit))
     return bytes.fromhex(append(ledger, Draft(BLIND, facts, (body,), number)))

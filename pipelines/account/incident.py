@@ -15,6 +15,7 @@ import msgspec
 
 from pipelines.account.afterwards import REDECISION, Redecision, now, step
 from pipelines.decisions.record import DECISION
+from pipelines.decisions.records import STAFF
 from pipelines.errors import BadRequest, GateRefused, IntegrityBroken, NotThere, did_you_mean
 from pipelines.ledger.entry import Body, Draft, Fact, read_entry
 from pipelines.ledger.log import Ledger
@@ -209,7 +210,7 @@ def _rows(ledger: Ledger, first: int = 0) -> Iterator[Row]:
 
 def _draft(kind: str, facts: dict[str, Fact], made: Record, person: str) -> Draft:
     content = msgspec.json.encode(made, order="sorted")
-    return Draft(kind, facts, (Body(f"staff {person}", PURPOSE, content),))
+    return Draft(kind, facts, (Body(f"{STAFF}{person}", PURPOSE, content),))
 
 
 def _read(ledger: Ledger, row: Row, kind: type[Any]) -> Any:  # noqa: ANN401

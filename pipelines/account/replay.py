@@ -20,8 +20,8 @@ from pipelines.account.knots import records
 from pipelines.account.original import Original, original
 from pipelines.account.rescore import Asked
 from pipelines.account.trace import check_sealed, refuse_other_facts
-from pipelines.decisions.record import NOBODY, Decision, Recorder
-from pipelines.decisions.records import Decided
+from pipelines.decisions.record import Decision, Recorder
+from pipelines.decisions.records import NOBODY, Decided
 from pipelines.errors import NotThere
 from pipelines.ledger.entry import Body, Draft, now_ms
 from pipelines.ledger.log import Ledger

@@ -23,8 +23,8 @@ from pipelines.account.replay import PURPOSE, REPLAY, compared, now
 from pipelines.account.rescore import Asked
 from pipelines.decisions import readback
 from pipelines.decisions.readback import Content
-from pipelines.decisions.record import NOBODY, Decision
-from pipelines.decisions.records import Stop
+from pipelines.decisions.record import Decision
+from pipelines.decisions.records import NOBODY, Stop
 from pipelines.errors import IntegrityBroken
 from pipelines.ledger.entry import Body, Draft
 from pipelines.ledger.log import Ledger

@@ -8,6 +8,7 @@ What is wrong is refused, and what no document says to expect goes to a person:
 | another version of the contract (`$contract`) | refuse |
 | a field that the contract does not know, or that is no part of an application | refuse |
 | a field that the model needs is missing, null or a sentinel | refuse |
+| a subject that is a name kept for others, or with blanks around it or control signs | refuse |
 | the wrong type; NaN, an infinity, a number beyond doubles | refuse |
 | outside the documented range, or a value among no known ones | the column's `outside` rule |
 

@@ -142,7 +142,8 @@ def _left(field: Field) -> frozenset[Value] | None:
 def _by_text(field: Field) -> bool:
     """Say whether a field's text is more than a text."""
     plain = field.column.kind == "string" and not field.texts and field.known is None
-    return not (plain or field.number)
+    named = field.column.role == "subject" and not field.number
+    return named or not (plain or field.number)
 
 
 def _sentinels(field: Field) -> Iterator[float]:

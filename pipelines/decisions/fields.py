@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipelines.contract import Column
 from pipelines.data.rules import number_sentinels, required, text_sentinels
+from pipelines.decisions.records import NOBODY, STAFF
 from pipelines.decisions.typing_json import PARSERS, Unfit, as_text, token
 from pipelines.model.plan import Value
 
 MOST = 2.0**53
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,15 @@ def typed(field: Field, given: object) -> Value:
             value = None
     if value is None and field.needed:
         raise Unfit("missing")
+    if field.column.role == "subject" and not nameable(str(value)):
+        raise Unfit("not-a-name")
     return value
+
+
+def nameable(subject: str) -> bool:
+    """Say whether records about a subject can be asked for by name, and are nobody else's."""
+    reserved = subject == NOBODY or subject.startswith(STAFF)
+    return subject == subject.strip() and not CONTROL.search(subject) and not reserved
 
 
 def strange(field: Field, value: Value) -> str | None:

@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from pipelines.canonical import sha256_bytes
-from pipelines.decisions.records import Decided
+from pipelines.decisions.records import NOBODY, Decided
 from pipelines.errors import BadRequest, IntegrityBroken, NotThere
 from pipelines.ledger.entry import Body, Draft, Fact, now_ms, read_entry
 from pipelines.ledger.group import Receipt, Ticket
@@ -36,9 +36,6 @@ FACTS: Final = {
     "d": "snapshot_id",
     "e": "environment_id",
 }
-# Stands for whoever sent an application that was refused, and so names nobody for certain:
-# nothing of it is kept but its digest.
-NOBODY: Final = "nobody named"
 
 
 class Origin(Record, frozen=True):

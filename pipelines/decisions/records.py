@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from pipelines.records import Json, Record
+
+# Whom records are kept under that are about nobody who applied. NOBODY stands for whoever sent an
+# application that was refused, and so names nobody for certain; STAFF leads a member's name.
+NOBODY: Final = "nobody named"
+STAFF: Final = "staff "
 
 # `refuse`: the application was sent back; nobody was decided about.
 Outcome = Literal["approve", "decline", "refer", "refuse"]

@@ -16,6 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from pipelines.decisions.record import DECISION
+from pipelines.decisions.records import STAFF
 from pipelines.errors import BadRequest, Erased, GateRefused, IntegrityBroken, NotThere
 from pipelines.ledger import erasure
 from pipelines.ledger.entry import Body, Draft, read_entry
@@ -106,7 +107,7 @@ def record_act(ledger: Ledger, kind: str, person: str, reason: str) -> str:
 def act(person: str, reason: str) -> Body:
     """Return what is kept, encrypted, of who did something and why. Raises BadRequest."""
     content = msgspec.json.encode({"person": named(person), "reason": reasoned(reason)})
-    return Body(f"staff {person}", "operation", content)
+    return Body(f"{STAFF}{person}", "operation", content)
 
 
 def export(ledger: Ledger, subject: str, person: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pipelines.contract import Column, Kind
 from pipelines.data import cast
 from pipelines.decisions.admit import Admission, ApplicationRefused, compile_admission
-from pipelines.decisions.records import Concern, Refusal
+from pipelines.decisions.records import NOBODY, STAFF, Concern, Refusal
 from pipelines.decisions.typing_json import PARSERS, Unfit, token
 from pipelines.model.rows import rows
 from tests.decisions.versions import APPLICATION, application
@@ -103,6 +103,12 @@ def test_what_is_no_object_is_refused_as_a_whole(
         ({"notes": "x"}, "notes", "not-asked-for"),
         ({"person": ...}, "person", "missing"),
         ({"person": ""}, "person", "missing"),
+        ({"person": "   "}, "person", "not-a-name"),
+        ({"person": "p1 "}, "person", "not-a-name"),
+        ({"person": "p\0"}, "person", "not-a-name"),
+        ({"person": "p\nq"}, "person", "not-a-name"),
+        ({"person": NOBODY}, "person", "not-a-name"),
+        ({"person": f"{STAFF}Ada"}, "person", "not-a-name"),
         ({"income": ...}, "income", "missing"),
         ({"income": None}, "income", "missing"),
         ({"income": "31"}, "income", "wrong-type"),

@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from pipelines.decisions.records import Stop
+from pipelines.decisions.records import STAFF, Stop
 from pipelines.errors import BadRequest, Unavailable
 from pipelines.ledger.entry import Body, Draft
 from pipelines.ledger.log import Ledger
@@ -111,7 +111,7 @@ def _said(person: str, reason: str, *, stopped: bool) -> Thrown:
 
 
 def _record(ledger: Ledger, kind: Literal["stop", "resume"], state: Thrown) -> str:
-    body = Body(f"staff {state.person}", PURPOSE, msgspec.json.encode(state))
+    body = Body(f"{STAFF}{state.person}", PURPOSE, msgspec.json.encode(state))
     return ledger.record(Draft(kind, {}, (body,))).id.hex()
 
 
