@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -68,16 +69,28 @@ def measure(made, folder: Path, fields: tuple[str, ...]) -> dict[str, float]:  #
     """Return seconds and megabytes of one bundle."""
     asked = audit.Asked(*SPAN, left(fields, CONTRACT), "Ada", "benchmark")
     policy = made.bench.place.policy
-    start = time.perf_counter()
+    start, before = time.perf_counter(), _cpu(resource.RUSAGE_SELF)
     audit.run(made.ledger, made.bench.registry, Layout(ROOT), policy, asked, folder)
-    written = time.perf_counter()
+    written, children = time.perf_counter(), _cpu(resource.RUSAGE_CHILDREN)
+    writing = _cpu(resource.RUSAGE_SELF) - before
     command = [sys.executable, "-I", folder / "check.py", folder, "--policy", policy]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     checked = time.perf_counter()
     if done.returncode:
         raise SystemExit(done.stdout + done.stderr)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    return {"write, s": written - start, "check, s": checked - written, "size, MB": size / 1e6}
+    return {
+        "write, s": written - start,
+        "write, processor s": writing,
+        "check, s": checked - written,
+        "check, processor s": _cpu(resource.RUSAGE_CHILDREN) - children,
+        "size, MB": size / 1e6,
+    }
+
+
+def _cpu(who: int) -> float:
+    used = resource.getrusage(who)
+    return used.ru_utime + used.ru_stime
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from pipelines.account import audit_check, audit_reports, withheld
 from pipelines.account.afterwards import CONTEST, OVERRIDE, REDECISION
@@ -27,11 +26,11 @@ from pipelines.account.left_out import Left
 from pipelines.canonical import canonical_json, sha256_bytes, sha256_file
 from pipelines.decisions.record import DECISION
 from pipelines.decisions.records import STAFF
-from pipelines.errors import BadRequest, IntegrityBroken, NotThere
+from pipelines.errors import BadRequest, IntegrityBroken
 from pipelines.layout import Layout
 from pipelines.ledger import verify
 from pipelines.ledger.bundle import write_tiles
-from pipelines.ledger.entry import Body, Draft, bound_to, disclose, read_entry
+from pipelines.ledger.entry import Body, Draft, bound_to, checked_frame, read_entry
 from pipelines.ledger.log import Ledger
 from pipelines.ledger.store import Row
 from pipelines.ports import Registry
@@ -180,23 +179,14 @@ def _frames(
 ) -> Iterator[tuple[int, bytes]]:
     """Yield place and decrypted frame of each record that is still there, checked."""
     by_place = {row.seq: (row, fields) for row, fields in rows}
-    ciphers: dict[bytes, AESGCM | None] = {}
-    for seq, n, part in ledger.store.parts(rows[0][0].seq, rows[-1][0].seq + 1):
-        if n or seq not in by_place:
-            continue
-        if part.key_id not in ciphers:
-            ciphers[part.key_id] = _cipher(ledger, part.key_id)
-        cipher = ciphers[part.key_id]
-        if cipher is not None:
+    stored = ledger.store.parts(rows[0][0].seq, rows[-1][0].seq + 1)
+    parts = [(seq, part) for seq, n, part in stored if not n and seq in by_place]
+    ciphers = ledger.keys.ciphers(list({part.key_id for _, part in parts}))
+    for seq, part in parts:
+        if cipher := ciphers.get(part.key_id):
             row, fields = by_place[seq]
-            yield seq, disclose(fields, 0, part, cipher, bound_to(ledger.origin, row.id, 0)).frame
-
-
-def _cipher(ledger: Ledger, key: bytes) -> AESGCM | None:
-    try:
-        return ledger.keys.cipher(key)
-    except NotThere:
-        return None
+            bound = bound_to(ledger.origin, row.id, 0)
+            yield seq, checked_frame(fields["ct"], fields["pc"], 0, part, cipher, bound)
 
 
 def _openings(ledger: Ledger, lost: Iterable[int]) -> Iterator[bytes]:
