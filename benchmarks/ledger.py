@@ -6,6 +6,7 @@ A floor and what is measured against it alternate in small chunks, for a disk's 
 seconds; a ratio is the median over the chunks, with the quartiles. A record is about a subject that
 the ledger has not seen, and needs a data key of its own, or about one of a thousand that it knows;
 each figure says which. It is 2,048 bytes, encrypted, sealed and durable before the caller goes on.
+32 callers wait as threads, or as tasks of one event loop in the way of the decision service.
 The server and the files use this machine's disk; nothing is mocked. Verifying is measured in
 seconds of CPU, which other work on the machine stretches less than those of the clock; both are
 told. Proofs are made in a log of short records, for a proof is of entries and none of them is
@@ -15,6 +16,7 @@ longer for it.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import hashlib
 import itertools
 import json
@@ -31,6 +33,7 @@ from pathlib import Path
 
 import psycopg
 
+from pipelines.decisions.service.desk import Seals
 from pipelines.ledger import verify
 from pipelines.ledger.log import Ledger
 from tests.ledger.places import PostgresPlace, SqlitePlace, draft
@@ -116,6 +119,29 @@ def at_once(work: Work) -> None:
         thread.join()
 
 
+def record_in_loop(ledger: Ledger, count: int, numbers: Iterator[int]) -> None:
+    """Record as many decisions in each of 32 tasks, which wait as those of the service do."""
+
+    async def caller(seals: Seals) -> None:
+        for _ in range(count):
+            ticket = await seals.hand_in(draft(f"subject {next(numbers)}", BODY))
+            ticket.result(0.0)
+
+    async def callers() -> None:
+        seals = Seals(ledger)
+        await asyncio.gather(*(caller(seals) for _ in range(CALLERS)))
+
+    asyncio.run(callers())
+
+
+def ways_to_wait(ledger: Ledger, numbers: Iterator[int]) -> dict[str, Work]:
+    """Return the work of 32 callers at once, by how they wait."""
+    return {
+        "32 threads": partial(at_once, partial(record, ledger, EACH, numbers)),
+        "32 tasks of one loop": partial(record_in_loop, ledger, EACH, numbers),
+    }
+
+
 def record_batch(ledger: Ledger, numbers: Iterator[int]) -> None:
     """Record a batch of decisions about the subjects of these numbers."""
     ledger.record_many(
@@ -134,10 +160,10 @@ def sqlite_figures(folder: Path, rounds: int) -> dict[str, object]:
         figures[f"SQLite, 1 caller, {whom} / bare durable insert"] = paired(
             bare(ALONE, 1), alone, rounds
         )
-        threaded = partial(at_once, partial(record, ledger, EACH, numbers))
-        figures[f"SQLite, 32 callers, {whom} / bare durable insert"] = paired(
-            bare(100, 1), threaded, rounds // 2, CALLERS * EACH / 100
-        )
+        for callers, ours in ways_to_wait(ledger, numbers).items():
+            figures[f"SQLite, {callers}, {whom} / bare durable insert"] = paired(
+                bare(100, 1), ours, rounds // 2, CALLERS * EACH / 100
+            )
         figures[f"SQLite, batch of 1000, {whom} / bare batch"] = paired(
             bare(1, BATCH), partial(record_batch, ledger, numbers), rounds
         )
@@ -164,9 +190,9 @@ def postgres_figures(folder: Path, rounds: int) -> dict[str, object]:
     record_batch(ledger, KNOWN)
     figures: dict[str, object] = {}
     for whom, numbers in SUBJECTS.items():
-        ours = partial(at_once, partial(record, ledger, EACH, numbers))
-        name = f"PostgreSQL, 32 callers, {whom} / bare insert at 32 connections"
-        figures[name] = paired(partial(at_once, insert), ours, rounds // 2)
+        for callers, ours in ways_to_wait(ledger, numbers).items():
+            name = f"PostgreSQL, {callers}, {whom} / bare insert at 32 connections"
+            figures[name] = paired(partial(at_once, insert), ours, rounds // 2)
     for connection in connections:
         connection.close()
     place.close()
