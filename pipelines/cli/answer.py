@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from pipelines.account.original import Opened
 
 WHO = click.option(
-    "--person", default=getpass.getuser, help="Who looks: it stays on record. Default: your login."
+    *("--by", "--person", "person"),
+    default=getpass.getuser,
+    help="Who looks: it stays on record. Default: your login.",
 )
 ID = click.argument("decision_id", metavar="ID")
 CLI = "command line"

@@ -12,7 +12,7 @@ import click
 from pipelines import contract, params, wiring
 from pipelines.cli import voice
 from pipelines.cli.contest import BY
-from pipelines.cli.options import JSON, here, open_ledger
+from pipelines.cli.options import JSON, Group, here, open_ledger
 from pipelines.cli.release import REASON
 from pipelines.errors import BadRequest
 from pipelines.typed import plain
@@ -25,7 +25,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 SANDBOXES = ("bubblewrap", "container", "network", "process")
 
 
-@click.group()
+@click.group(cls=Group)
 def audit() -> None:
     """Hand a third party what it needs, and no more."""
 

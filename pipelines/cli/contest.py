@@ -9,12 +9,10 @@ import click
 from pipelines import params
 from pipelines.cli import voice
 from pipelines.cli.options import JSON, here, open_ledger
-from pipelines.cli.release import REASON
+from pipelines.cli.release import PERSON, REASON
 from pipelines.errors import BadRequest
 
-BY = click.option(
-    "--by", "--person", "person", required=True, help="Who does this: a name that stays on record."
-)
+BY = PERSON
 TEXT = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 

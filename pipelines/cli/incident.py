@@ -14,7 +14,7 @@ import click
 from pipelines import params, wiring
 from pipelines.cli import voice
 from pipelines.cli.contest import BY
-from pipelines.cli.options import JSON, YES, Place, here, open_ledger, recorder_here
+from pipelines.cli.options import JSON, YES, Group, Place, here, open_ledger, recorder_here
 from pipelines.cli.release import REASON
 from pipelines.cli.what_if import where
 from pipelines.errors import BadRequest
@@ -27,7 +27,7 @@ WITH = click.option("--with", "version", required=True, help="The version that d
 OUT = click.Path(path_type=Path)
 
 
-@click.group()
+@click.group(cls=Group)
 def incident() -> None:
     """Handle a bad model version or snapshot: whom it touched, roll back, decide again, report."""
 

@@ -11,7 +11,7 @@ import click
 from pipelines import wiring
 from pipelines.cli import voice
 from pipelines.cli.erase import subject_of
-from pipelines.cli.options import JSON, YES, here, open_ledger
+from pipelines.cli.options import JSON, YES, Group, here, open_ledger
 from pipelines.cli.release import PERSON, REASON
 from pipelines.errors import BadRequest
 
@@ -21,7 +21,7 @@ PORT = 8391
 SHOWN = 8
 
 
-@click.group()
+@click.group(cls=Group)
 def witness() -> None:
     """Serve a witness of logs, make its key, or have the newest checkpoint cosigned by one."""
 
@@ -90,7 +90,7 @@ def pull(url: str, vkey: str, require: str | None, as_json: bool) -> None:
     voice.record({"cosigned": size, "by": key.name, "log": ledger.origin}, as_json=as_json)
 
 
-@click.group()
+@click.group(cls=Group)
 def keys() -> None:
     """Rotate the keys of the ledger, or move them into a database."""
 
@@ -149,7 +149,7 @@ def move(person: str, reason: str, yes: bool) -> None:
 
 @click.command()
 @click.argument("subject", required=False)
-@click.option("--person", help="Who does this: a name that stays on record.")
+@click.option("--by", "--person", "person", help="Who does this: a name that stays on record.")
 @click.option("--reason", help="Why: it stays on record. Name no person.")
 @click.option("--lift", is_flag=True, help="End the hold.")
 @JSON

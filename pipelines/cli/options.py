@@ -21,6 +21,16 @@ YES = click.option("--yes", is_flag=True, help="Do what the plan says without as
 RUN_ID = click.option("--run-id", help="Name of the run; default: made from the time.")
 
 
+class Group(click.Group):
+    """Commands of a command, each with the whole first sentence of what it does."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        names = self.list_commands(ctx)
+        found = [(name, self.get_command(ctx, name)) for name in names]
+        with formatter.section("Commands"):
+            formatter.write_dl([(n, c.get_short_help_str(limit=500)) for n, c in found if c])
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """The checkout and the state folder that a command works on."""

@@ -30,6 +30,13 @@ FOUND: Final[dict[int, type[ClewError]]] = {
 }
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
+OUT = click.option(
+    "--out",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The folder to write, made where there is none.",
+)
+
 
 @click.command()
 @click.argument("bundle", required=False, type=click.Path(exists=True, path_type=Path))
@@ -75,7 +82,7 @@ def _fine(found: tuple[int, str]) -> str:
 
 @click.command()
 @click.argument("decision_id", metavar="ID")
-@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path))
+@OUT
 @click.option("--disclose/--no-disclose", default=True, help="Put the record itself in as well.")
 @PERSON
 def receipt(decision_id: str, out: Path, disclose: bool, person: str) -> None:
@@ -110,7 +117,7 @@ def cosigned(ledger: Ledger, index: int) -> str | None:
 
 @click.command()
 @click.argument("subject")
-@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path))
+@OUT
 @click.option("--language", default="", help="en or de; default: letter.language of params.yaml.")
 @PERSON
 def export(subject: str, out: Path, language: str, person: str) -> None:

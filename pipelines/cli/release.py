@@ -18,7 +18,9 @@ from pipelines.typed import plain
 if TYPE_CHECKING:
     from pipelines.release.proposal import Proposal
 
-PERSON = click.option("--person", required=True, help="Who does this: a name that stays on record.")
+PERSON = click.option(
+    "--by", "--person", "person", required=True, help="Who does this: a name that stays on record."
+)
 REASON = click.option("--reason", required=True, help="Why: it stays on record.")
 
 

@@ -32,7 +32,12 @@ class Scored:
 
 @click.command()
 @click.argument("file", type=FILE)
-@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The decisions: .jsonl or .parquet.",
+)
 @click.option("--batch", "name", help="The batch's name; default: the file's digest.")
 @CHALLENGER
 @JSON
@@ -40,7 +45,7 @@ def score(file: Path, out: Path, name: str | None, challenger: str | None, as_js
     """Decide about every row of FILE (CSV, Parquet, JSON Lines); each is recorded first.
 
     Killed and started again it goes on, and decides about nobody twice: the same batch gives the
-    same decisions. OUT is written as .jsonl or .parquet.
+    same decisions.
     """
     done = decide_file(here(), file, out, name, challenger)
     voice.record({"out": str(out), "batch": done.batch, **done.counts}, as_json=as_json)

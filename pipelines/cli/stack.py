@@ -28,8 +28,18 @@ def up() -> None:
 
 
 @click.command()
-@click.option("--land", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--candidate", "candidates", multiple=True, help="Trained in this order.")
+@click.option(
+    "--land",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A script whose main(folder) lands the data.",
+)
+@click.option(
+    "--candidate",
+    "candidates",
+    multiple=True,
+    help="A recipe of params.yaml; several are trained in this order. Default: all.",
+)
 @click.option("--serve/--no-serve", default=True, help="Leave the pages up until Ctrl-C.")
 def demo(land: Path, candidates: tuple[str, ...], serve: bool) -> None:
     """Run the main job on data that the script LAND brings, through a real Airflow scheduler."""

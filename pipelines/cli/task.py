@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from pipelines import params, run_step, runs
-from pipelines.cli.options import Place, here
+from pipelines.cli.options import Group, Place, here
 from pipelines.cli.run import data_commit, replace_source
 from pipelines.cli.task_audit import audit_alert, audit_deadlines, audit_replay, audit_verify
 from pipelines.cli.task_decide import score, switch
@@ -38,7 +38,7 @@ RUN = click.option("--run-id", required=True)
 COMMIT = click.option("--commit", required=True)
 
 
-@click.group()
+@click.group(cls=Group)
 def task() -> None:
     """Do one task of a run; what it prints is a JSON object."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from pipelines.cli import voice
-from pipelines.cli.options import JSON, here, open_ledger
+from pipelines.cli.options import JSON, Group, here, open_ledger
 from pipelines.errors import NotThere
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -16,7 +16,7 @@ AUTHORITY = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def timestamp() -> None:
     """Have the newest checkpoint stamped by an authority (RFC 3161), or check stamps."""
 
