@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
 from typing import Final
 
 import msgspec
@@ -106,11 +105,9 @@ class GroupCoder:
         part, known = self._parts[attribute], self._known[attribute]
         distinct = [_distinct(_array(table, each), each) for each in part.columns]
         sizes = [len(each.keys) for each in distinct]
-        joined = reduce(
-            lambda left, each: left * len(each.keys) + each.places,
-            distinct[1:],
-            distinct[0].places.astype(np.int64),
-        )
+        joined = distinct[0].places
+        for each in distinct[1:]:
+            joined = joined * np.int64(len(each.keys)) + each.places
         there, place = _used(joined, int(np.prod(sizes)))
         places = np.unravel_index(there, sizes)
         keys = [
@@ -164,15 +161,18 @@ class CubeTally:
     def add(
         self, codes: Sequence[Codes], outcomes: Codes, labels: Codes, chances: Floats | None = None
     ) -> None:
-        """Count rows; `outcomes` and `labels` are places in OUTCOMES and LABELS."""
+        """Count rows; `outcomes` and `labels` are places in OUTCOMES and LABELS.
+
+        `chances` are whole numbers of parts of 2^-20: `in_parts`.
+        """
         joined = np.zeros(len(outcomes), dtype=np.int64)
         for code, size in zip((*codes, outcomes, labels), self._sizes, strict=True):
-            joined = joined * size + code
+            joined *= size
+            joined += code
         there, place = _used(joined, self._cells)
         _increase(self.counts, there, np.bincount(place, minlength=len(there)))
         if chances is not None:
-            parts = np.rint(np.nan_to_num(chances) * CHANCE)
-            _increase(self.chances, there, np.bincount(place, parts, len(there)))
+            _increase(self.chances, there, np.bincount(place, chances, len(there)))
 
     def cube(self) -> Cube:
         """Return what was counted."""
@@ -193,6 +193,12 @@ class CubeTally:
             count=count,
             chance=self.chances.get(code, 0),
         )
+
+
+def in_parts(chances: Floats) -> Floats:
+    """Return chances as whole numbers of parts of 2^-20; of an unknown one, none."""
+    found: Floats = np.rint(np.nan_to_num(chances) * CHANCE)
+    return found
 
 
 def _increase(into: dict[int, int], codes: Codes, by: Counts | Floats) -> None:

@@ -23,6 +23,7 @@ from pipelines.contract import Column, Contract
 from pipelines.data import cube, sketch
 from pipelines.data.cube import Cube, CubeTally, GroupCoder
 from pipelines.data.groups import as_text, groups
+from pipelines.data.lookup import BinLookup
 from pipelines.data.parquet import in_blocks
 from pipelines.data.sketch import Axis, Codes, Floats, NumberAxis, Numbers, Sketch
 from pipelines.data.snapshot import frames
@@ -223,8 +224,8 @@ class ScoredTally:
 
     def __post_init__(self) -> None:
         self._margins = sketch.NumberTally(self.axis)
-        self._edges = np.array(self.axis.edges)
-        self._shape = (len(self._edges) + 2, len(cube.OUTCOMES), len(cube.LABELS))
+        self._bins = BinLookup(self.axis)
+        self._shape = (len(self.axis.edges) + 2, len(cube.OUTCOMES), len(cube.LABELS))
         self._counts = np.zeros(self._shape, dtype=np.int64)
 
     def add(self, margins: Floats, outcomes: Codes, labels: Codes) -> Codes:
@@ -232,11 +233,16 @@ class ScoredTally:
 
         That one comes after the last, and its people are counted as missing.
         """
+        bins = self._bins.of(margins)
         there = np.isfinite(margins)
-        self._margins.add(np.where(there, margins, np.nan))
-        bins = np.searchsorted(self._edges, margins, side="left")
-        bins[~there] = len(self._edges) + 1
-        code = (bins * len(cube.OUTCOMES) + outcomes) * len(cube.LABELS) + labels
+        if not there.all():
+            margins = np.where(there, margins, np.nan)
+            bins[~there] = len(self.axis.edges) + 1
+        self._margins.add(margins)
+        code = bins * len(cube.OUTCOMES)
+        code += outcomes
+        code *= len(cube.LABELS)
+        code += labels
         self._counts += np.bincount(code, minlength=self._counts.size).reshape(self._shape)
         return bins
 

@@ -89,7 +89,8 @@ class WindowTally:
         self.cube = CubeTally(self.baseline.groups)
         self.coder = GroupCoder(self.contract, self.baseline.groups)
         self.scored = ScoredTally(self.baseline.margin_axis)
-        self._chances = np.append(chances(self.baseline.scored), 0.0)  # of no margin: none
+        parts = cube.in_parts(chances(self.baseline.scored))
+        self._chances = np.append(parts, 0.0)  # of no margin: none
 
     def add_columns(self, table: pa.Table | pa.RecordBatch) -> None:
         """Count the columns that there are; one that is not there is counted as absent."""
@@ -106,7 +107,7 @@ class WindowTally:
         self, codes: Sequence[Codes], outcomes: Codes, labels: Codes, margins: Floats, own: Codes
     ) -> None:
         """Count decisions by group, outcome and label, and by margin where the model is `own`."""
-        scored = np.where(own.astype(bool), margins, np.nan)
+        scored = margins if own.all() else np.where(own, margins, np.nan)
         bins = self.scored.add(scored, outcomes, labels)
         self.cube.add(codes, outcomes, labels, self._chances[bins])
         self.decisions += len(outcomes)

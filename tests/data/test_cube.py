@@ -77,7 +77,8 @@ def counted(people: list[Person]) -> Cube:
     tally = CubeTally(NAMES)
     codes = GroupCoder(CONTRACT, NAMES).codes(table(people))
     outcomes, labels = (np.array([each[at] for each in people], dtype=np.int64) for at in (4, 5))
-    tally.add(codes, outcomes, labels, np.array([each[6] for each in people], dtype=np.float64))
+    chances = np.array([each[6] for each in people], dtype=np.float64)
+    tally.add(codes, outcomes, labels, cube.in_parts(chances))
     return tally.cube()
 
 
