@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipelines.contract import Column
-from pipelines.data import read
+from pipelines.data import parquet, read
 from pipelines.data.files import ROW
 from pipelines.errors import NotThere
 from pipelines.layout import State
@@ -130,7 +130,7 @@ def _cut_parquet(path: Path, fresh: Path, dropped: set[int]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    source, done = pq.ParquetFile(path), 0
+    source, done = parquet.in_blocks(path), 0
     with pq.ParquetWriter(fresh, source.schema_arrow) as out:
         for batch in source.iter_batches(batch_size=CHUNK):
             kept = [row not in dropped for row in range(done + 1, done + batch.num_rows + 1)]

@@ -14,6 +14,7 @@ from pipelines.canonical import canonical_json, sha256_file
 from pipelines.contract import Contract
 from pipelines.contract import read as read_contract
 from pipelines.data import cast, files, profile, validate
+from pipelines.data.parquet import in_blocks
 from pipelines.data.result import Validation
 from pipelines.errors import IntegrityBroken
 from pipelines.layout import Layout
@@ -51,7 +52,7 @@ def join(parts: Sequence[Path], contract: Contract, into: Path) -> int:
 
 def frames(path: Path) -> Iterator[pd.DataFrame]:
     """Yield the rows of a snapshot or of one of its parts, a row group at a time."""
-    file = pq.ParquetFile(path)
+    file = in_blocks(path)
     for number in range(file.num_row_groups):
         yield cast.frame(file.read_row_group(number))
 

@@ -18,6 +18,7 @@ from pipelines.canonical import sha256_file
 from pipelines.contract import Contract
 from pipelines.data import cast
 from pipelines.data.groups import Names, as_text
+from pipelines.data.parquet import in_blocks
 from pipelines.errors import BadRequest, DataRefused, IntegrityBroken
 from pipelines.layout import Layout
 from pipelines.params import SplitParams
@@ -79,7 +80,7 @@ def _latest(tables: Iterator[pa.Table], contract: Contract) -> pd.Series:
 
 
 def _tables(path: Path) -> Iterator[pa.Table]:
-    file = pq.ParquetFile(path)
+    file = in_blocks(path)
     for number in range(file.num_row_groups):
         yield file.read_row_group(number)
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.data.parquet import in_blocks
+
 SUBJECT = "subject"
 PRIVATE = 0o600
 
@@ -42,7 +44,7 @@ def _cut_jsonl(path: Path, fresh: Path, subject: str) -> int:
 
 
 def _cut_parquet(path: Path, fresh: Path, subject: str) -> int:
-    gone, source = 0, pq.ParquetFile(path)
+    gone, source = 0, in_blocks(path)
     with pq.ParquetWriter(fresh, source.schema_arrow, compression="zstd") as out:
         for batch in source.iter_batches():
             kept = pa.array([each != subject for each in batch.column(SUBJECT).to_pylist()])
