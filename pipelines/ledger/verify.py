@@ -17,18 +17,17 @@ from __future__ import annotations
 
 import argparse
 import base64
-import gc
 import hashlib
 import json
+import re
 import sqlite3
 import sys
 from binascii import hexlify
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from itertools import pairwise
-from operator import contains
+from itertools import islice
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -36,6 +35,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 FINE, TAMPERED, UNSEALED, ERASED, UNREADABLE, CANNOT = range(6)
 TILE = 256
 Head = tuple[str, int, bytes]
+Place = tuple[int, int]
+Part = tuple[int, int, bytes]
+Row = tuple[int, bytes, bytes, bytes]
+Shape = tuple[int, bytes, slice, slice]
+FREE = re.compile(
+    rb'(?<="ct":\[")[0-9a-f]{64}(?="\])|(?<="id":")[0-9a-f]{32}(?=")'
+    rb'|(?<="pc":\[")[0-9a-f]{64}(?="\])|(?<="ts":[1-9])[0-9]+'
+)
+FREE_PLACES, SHAPES = 4, 8
+BROKEN = (ValueError, LookupError, TypeError, ArithmeticError, AttributeError, RecursionError)
 
 
 class Finding(Exception):
@@ -217,12 +226,11 @@ class Policy:
     def witnessed(self, note: str) -> bool:
         """Say whether enough witnesses signed a checkpoint that this policy accepts."""
         try:
-            self.open(note)
+            return bool(self.open(note))
         except Finding as finding:
-            if finding.code == CANNOT:
-                return False
-            raise
-        return True
+            if finding.code != CANNOT:
+                raise
+        return False
 
     def _signed(self, text: str, tail: str, keys: list[Key]) -> set[Key]:
         signed = set()
@@ -273,7 +281,7 @@ def check_bundle(folder: Path, policy: Policy) -> str:
     """Verify one bundle; return what was found."""
     entry = (folder / "entry.json").read_bytes()
     index, head = prove(entry, (folder / "proof.tlog-proof").read_text(), policy)
-    fields = json.loads(entry)
+    fields = read_entry(entry)
     disclosed = 0
     for n, digest in enumerate(fields["pc"]):
         record = folder / ("record.bin" if n == 0 else f"record.{n}.bin")
@@ -291,7 +299,7 @@ def check_erasure(folder: Path, index: int, origin: str, policy: Policy) -> None
     """Check that a tombstone in the same log counts this entry's erased parts."""
     tombstone = (folder / "tombstone.json").read_bytes()
     _, head = prove(tombstone, (folder / "tombstone.tlog-proof").read_text(), policy)
-    fields, parts = json.loads(tombstone), json.loads((folder / "erased.json").read_bytes())
+    fields, parts = read_entry(tombstone), json.loads((folder / "erased.json").read_bytes())
     require(head[0] == origin, "the tombstone is in another log", UNREADABLE)
     require(bool(parts), "the bundle names no erased part", UNREADABLE)
     for part in parts:
@@ -373,75 +381,89 @@ def tile_path(level: int | str, n: int, width: int) -> str:
 
 def read_only(path: Path) -> sqlite3.Connection:
     """Open one moment of an SQLite file that must exist, and that may be written meanwhile."""
-    uri = path.absolute().as_uri() + "?mode=ro"
-    db = sqlite3.connect(uri, uri=True, isolation_level=None)
+    db = sqlite3.connect(path.absolute().as_uri() + "?mode=ro", uri=True, isolation_level=None)
     db.execute("BEGIN")
     return db
 
 
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Keep the garbage collector out of what makes no cycles: looking for some costs a tenth."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
+def parts_before(stop: int, count: int, rows: Iterator[Any], ahead: list[Part]) -> list[list[Part]]:
+    """Return the parts of entries before `stop`, place and digest each, and those read ahead."""
+    hashed, parts = hashlib.sha256, ahead
+    while not parts or parts[-1][0] < stop:
+        more = [  # a part is let go before the next is read
+            (seq, n, hexlify(hashed(key_id + nonce + ct).digest()))
+            for seq, n, key_id, nonce, ct in islice(rows, count)
+        ]
+        parts = parts + more
+        if not more:
+            break
+    at = bisect_left(parts, (stop,))
+    return [parts[:at], parts[at:]]
 
 
-class Unordered(Finding):
-    """The parts of a log were read in another order than its entries'."""
+def read_entry(entry: bytes) -> dict[str, Any]:
+    """Return an entry's fields. It must be written in its one form, so it has one reading."""
+    fields: dict[str, Any] = json.loads(entry)
+    form: dict[str, Any] = {"ensure_ascii": False, "allow_nan": False, "separators": (",", ":")}
+    written = json.dumps(fields, sort_keys=True, **form)
+    require(written.encode() == entry, "an entry that is not in its one form")
+    return fields
 
 
-class Parts:
-    """The encrypted parts of a log, read once, a stretch of entries after the other."""
-
-    def __init__(self, db: sqlite3.Connection, order: str) -> None:
-        query = f"SELECT seq, n, key_id, nonce, ct FROM part ORDER BY {order}"  # noqa: S608
-        self.cursor = db.execute(query)
-        self.ahead: list[Any] = []
-
-    def before(self, stop: int, likely: int) -> list[Any]:
-        """Return the parts of entries before `stop` that were not returned yet."""
-        rows, more = self.ahead, True
-        while more and (not rows or rows[-1][0] < stop):
-            fetched = self.cursor.fetchmany(likely)
-            rows, more = rows + fetched, bool(fetched)
-        at = len(rows)
-        while at and rows[at - 1][0] >= stop:
-            at -= 1
-        self.ahead = rows[at:]
-        return rows[:at]
+def shape_of(entry: bytes) -> list[Shape]:
+    """Return what an entry that is JSON shares with those that differ in four places alone."""
+    # In the bytes of one object without escapes, what looks like a name with its value is one.
+    places = [slice(*found.span()) for found in FREE.finditer(entry)]
+    if b"\\" in entry or entry.count(b"{") > 1 or len(places) != FREE_PLACES:
+        return []
+    return [(len(entry), FREE.sub(b"%b", entry.replace(b"%", b"%%")), places[2], places[3])]
 
 
-def check_parts(first: int, entries: Sequence[bytes], parts: list[Any]) -> set[tuple[int, int]]:
-    """Check parts against the entries that commit to them; return the places of missing ones.
+def unlike(shape: Shape, rows: list[Row]) -> list[Row]:
+    """Return the rows whose entry is not of this shape with the row's own id and digest."""
+    size, text, pc, ts = shape
+    return [
+        row
+        for row in rows
+        for _, entry, number, digest in [row]
+        if len(entry) != size
+        or entry != text % (digest, number, entry[pc], entry[ts])
+        or not (entry[pc].isalnum() and entry[ts].isdigit())
+    ]
 
-    Raises Unordered.
-    """
-    hashed = hashlib.sha256
-    digests = [hashed(key_id + nonce + ct).digest() for _, _, key_id, nonce, ct in parts]
-    if len(parts) == len(entries):
-        seqs, places = list(zip(*parts, strict=True))[:2]
-        first_each = seqs == tuple(range(first, first + len(entries)))
-        # One part each, which is the rule: an entry that is JSON holds this text once at most.
-        alone = [b'"ct":["%b"]' % hexlify(digest) for digest in digests]
-        if first_each and places == (0,) * len(places) and all(map(contains, entries, alone)):
-            return set()
-    order = [(first, -1), *(part[:2] for part in parts)]
-    if any(before >= after for before, after in pairwise(order)):
-        raise Unordered(TAMPERED, f"parts of no entry near {first}")
-    held = {part[:2]: digest.hex() for part, digest in zip(parts, digests, strict=True)}
-    missing = set()
-    for seq, entry in enumerate(entries, start=first):
-        for n, digest in enumerate(json.loads(entry)["ct"]):
+
+def check_entries(columns: Sequence[Any], parts: list[Part], known: list[Shape]) -> set[Place]:
+    """Check places, entries and ids with their parts; return the places of missing parts."""
+    seqs, entries, ids = columns
+    at, ns, digests = zip(*parts, strict=True) if parts else ((), (), ())
+    in_step = at == seqs and ns == (0,) * len(ns)
+    if not in_step:
+        places = [(seqs[0], -1), *zip(at, ns, strict=True)]
+        require(places == sorted(set(places)), f"parts of no entry near {seqs[0]}")
+        alone = {seq: digest for seq, n, digest in parts if n == 0}
+        digests = tuple([alone.get(seq, b"") for seq in seqs])
+    rows = list(zip(seqs, entries, map(hexlify, ids), digests, strict=True))
+    for shape in known:
+        rows = unlike(shape, rows)
+    return set() if in_step and not rows else read_entries(rows, parts, known)
+
+
+def read_entries(rows: list[Row], parts: list[Part], known: list[Shape]) -> set[Place]:
+    """Check by its JSON each entry that has the shape of none known or read before it."""
+    held, read, missing = {part[:2]: part[2] for part in parts}, set(), set()
+    while rows:
+        (seq, entry, number, _), *rows = rows
+        fields = read_entry(entry)
+        require(fields["id"] == number.decode(), f"entry {seq} stands under another id")
+        for n, digest in enumerate(fields["ct"]):
             found = held.pop((seq, n), None)
-            require(found in (None, digest), f"part {n} of entry {seq} was changed")
-            if found is None:
-                missing.add((seq, n))
-    require(not held, f"parts of no entry near {first}")
+            require(found in (None, digest.encode()), f"part {n} of entry {seq} was changed")
+            missing |= {(seq, n)} if found is None else set()
+        read.add(seq)
+        for shape in shape_of(entry):
+            rows, known[:] = unlike(shape, rows), [shape, *known[: SHAPES - 1]]
+    stray = [place for place in held if place[1] or place[0] in read]
+    require(not stray, f"parts of no entry: {stray[:3]}")
     return missing
 
 
@@ -451,24 +473,20 @@ class Database:
     def __init__(self, path: Path) -> None:
         self.db = read_only(path)
 
-    def all(self, query: str) -> list[Any]:
-        return self.db.execute(query).fetchall()
-
     def check(self, policy: Policy, known: list[str], keys: Path | None) -> str:
         """Verify everything in it; return what was found."""
-        notes = self.all("SELECT size, note FROM checkpoint ORDER BY size")
+        notes = list(self.db.execute("SELECT size, note FROM checkpoint ORDER BY size"))
         require(len(notes) == 1, f"{len(notes)} checkpoints instead of one")
         head = policy.open(notes[0][1], witnessed=False)
-        cosigned = self.all("SELECT size, note FROM cosigned ORDER BY size")
+        cosigned = list(self.db.execute("SELECT size, note FROM cosigned ORDER BY size"))
         heads = check_known(policy, [*known, *(note for _, note in cosigned)], head[1])
         sizes = [(size, heads[note][1]) for size, note in cosigned] + [(notes[0][0], head[1])]
         require(all(size == signed for size, signed in sizes), "a checkpoint's size was changed")
         wanted = {head[1], *(size for _, size, _ in heads.values())}
         try:
             # As they were written: in the order of their entries, and twice as quick to read.
-            with uncollected():
-                tree, held, missing = self.grow(wanted, head[1], "rowid")
-        except Unordered:
+            tree, held, missing = self.grow(wanted, head[1], "rowid")
+        except Finding:
             tree, held, missing = self.grow(wanted, head[1], "seq, n")
         check_roots(tree, head, heads.values(), held)
         require(self.tiles() == tree.tiles, "tiles are not those of the entries")
@@ -486,16 +504,11 @@ class Database:
         require(bool(seen), "too few witnesses signed any checkpoint of it", CANNOT)
         return f"{shown}; witnessed up to {max(seen)}"
 
-    def grow(
-        self, wanted: Iterable[int], size: int, order: str
-    ) -> tuple[Tree, int, set[tuple[int, int]]]:
-        """Grow a tree by the log's leaves up to `size`, each checked against entry and parts.
-
-        Returns it, how many entries there are, and the places of parts that are missing. Raises
-        Unordered where `order` is not that of the entries.
-        """
+    def grow(self, wanted: Iterable[int], size: int, order: str) -> tuple[Tree, int, set[Place]]:
+        """Return the tree of the entries before `size`, how many are held, and missing parts."""
         tree, held, missing, hashed = Tree(wanted), 0, set(), hashlib.sha256
-        parts = Parts(self.db, order)
+        shapes, ahead = list[Shape](), list[Part]()
+        parts = self.db.execute(f"SELECT seq, n, key_id, nonce, ct FROM part ORDER BY {order}")  # noqa: S608
         cursor = self.db.execute("SELECT seq, id, entry, leaf FROM entry ORDER BY seq")
         while rows := cursor.fetchmany(TILE):
             seqs, ids, entries, leaves = zip(*rows, strict=True)
@@ -503,13 +516,11 @@ class Database:
             require(seqs == tuple(range(held, stop)), f"an entry is missing near {held}")
             made = tuple([hashed(b"\0" + entry).digest() for entry in entries])
             require(made == leaves, f"an entry or its leaf hash was changed near {held}")
-            named = [b'"id":"%b"' % hexlify(number) for number in ids]
-            same = all(map(contains, entries, named))
-            require(same, f"an entry under another id near {held}")
-            missing |= check_parts(held, entries, parts.before(stop, len(rows)))
+            near, ahead = parts_before(stop, len(rows), parts, ahead)
+            missing |= check_entries((seqs, entries, ids), near, shapes)
             tree.extend(list(leaves[: max(0, size - held)]))
             held = stop
-        require(not (parts.ahead or parts.before(held, 1)), "a part of no entry")
+        require(not (ahead or parts.fetchone()), "a part of no entry")
         return tree, held, {place for place in missing if place[0] < size}
 
     def tiles(self) -> dict[tuple[int, int], bytes]:
@@ -517,19 +528,18 @@ class Database:
         rows = self.db.execute("SELECT level, n, root, hashes FROM tile")
         return {(level, n): root + sha256(hashes) for level, n, root, hashes in rows}
 
-    def check_erased(self) -> set[tuple[int, int]]:
+    def check_erased(self) -> set[Place]:
         """Check the openings of erased parts; return the places that tombstones count."""
         done = set()
-        for seq, n, number, *opening in self.all(
-            "SELECT seq, n, tombstone, place, salt, path FROM erased"
-        ):
-            rows = self.db.execute("SELECT entry FROM entry WHERE id = ?", (number,)).fetchall()
-            good = len(rows) == 1 and counted(json.loads(rows[0][0]), seq, n, *opening)
+        erased = "SELECT seq, n, tombstone, place, salt, path FROM erased"
+        for seq, n, number, *opening in self.db.execute(erased):
+            rows = list(self.db.execute("SELECT entry FROM entry WHERE id = ?", (number,)))
+            good = len(rows) == 1 and counted(read_entry(rows[0][0]), seq, n, *opening)
             require(good, f"no tombstone counts part {n} of entry {seq}", UNREADABLE)
             done.add((seq, n))
         return done
 
-    def without_key(self, keys: Path) -> set[tuple[int, int]]:
+    def without_key(self, keys: Path) -> set[Place]:
         """Return the parts whose data key is not in the key store."""
         held = {row[0] for row in read_only(keys).execute("SELECT key_id FROM dek")}
         parts = self.db.execute("SELECT seq, n, key_id FROM part")
@@ -548,7 +558,7 @@ def verify(
         return finding.code, str(finding)
     except (OSError, sqlite3.Error) as error:
         return CANNOT, f"cannot verify: {type(error).__name__}: {error}"
-    except (ValueError, KeyError, TypeError, IndexError, OverflowError, AttributeError) as error:
+    except BROKEN as error:
         return TAMPERED, f"broken beyond reading: {type(error).__name__}"
 
 
@@ -569,21 +579,17 @@ def check(what: Path, policy: Policy, known: list[str], keys: Path | None) -> st
     return Database(what).check(policy, known, keys)
 
 
-class Parser(argparse.ArgumentParser):
-    """A parser whose own exit code is not one of the findings."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(CANNOT, f"{self.format_usage()}{message}\n")
-
-
 def main(words: list[str] | None = None) -> int:
     """Run the command line; return the exit code."""
-    parser = Parser(description=(__doc__ or "").split("\n", 1)[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("what", type=Path, help="a bundle folder, an SQLite file or a tile folder")
     parser.add_argument("--policy", type=Path, required=True, help="a C2SP tlog-policy")
     parser.add_argument("--known", type=Path, action="append", default=[], help="a checkpoint kept")
     parser.add_argument("--keys", type=Path, help="the key store: finds parts without a key")
-    chosen = parser.parse_args(words)
+    try:
+        chosen = parser.parse_args(words)
+    except SystemExit as end:
+        sys.exit(CANNOT if end.code else FINE)
     code, text = verify(chosen.what, chosen.policy, chosen.known, chosen.keys)
     names = ["fine", "TAMPERED", "UNSEALED TAIL", "erased", "UNREADABLE", "CANNOT VERIFY"]
     print(f"{names[code]}: {text}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import gc
 import json
 import shutil
 import sqlite3
@@ -177,17 +176,6 @@ def test_a_whole_log(place: Place) -> None:
         assert 0 == code(place.folder / "ledger.db", place, keys=place.folder / "keys.db")
         assert 0 == code(place.folder / f"copy{number}", place)
         assert 0 == code(place.folder / f"tiles{number}", place)
-
-
-@pytest.mark.parametrize("fine", [True, False])
-def test_it_leaves_the_garbage_collector_on(place: Place, fine: bool) -> None:
-    """Who verifies in a process of his own has its garbage collector back, whatever was found."""
-    filled(place).close()
-    if not fine:
-        place.query("UPDATE entry SET leaf = ? WHERE seq = 3", [bytes(32)])
-
-    assert fine == (code(place.folder / "ledger.db", place) == verify.FINE)
-    assert gc.isenabled()
 
 
 def test_no_byte_of_the_tiles_can_change(place: Place) -> None:
