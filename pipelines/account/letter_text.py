@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import html
-import re
 from typing import Final
 
 from pipelines.account.letter import Block, Items, Letter, Line, Paragraph, Section
+from pipelines.markdown import plain
 
-# What Markdown could read as markup: anywhere, as an address, at the start of a line. No more: a
-# letter is also read as it stands, on a terminal.
-SPECIAL: Final = re.compile(
-    r"([\\`*_\[\]|~<>&$])|(:)(?=//)|(?<=www)(\.)|^(\s*)([#+\-=])(?=[#\-=\s]|$)"
-    r"|^(\s*\d+)([.)])(?=\s|$)",
-    re.IGNORECASE,
-)
 STYLE: Final = (
     "body{font:1.05rem/1.6 system-ui,sans-serif;color:#1b1b1b;background:#fff;"
     "max-width:42rem;margin:2rem auto;padding:0 1.25rem}"
@@ -34,12 +27,12 @@ POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 def markdown(letter: Letter) -> str:
     """Return the letter as Markdown; every text is shown as it is."""
     parts = [
-        "  \n".join(map(_md, letter.sender)),
-        f"# {_md(letter.title)}",
-        "  \n".join(map(_md, letter.marks)),
+        "  \n".join(map(plain, letter.sender)),
+        f"# {plain(letter.title)}",
+        "  \n".join(map(plain, letter.marks)),
     ]
     for section in letter.sections:
-        parts.append(f"## {_md(section.heading)}")
+        parts.append(f"## {plain(section.heading)}")
         parts += [_md_block(block) for block in section.blocks]
     return "\n\n".join(parts) + "\n"
 
@@ -53,21 +46,12 @@ def _md_block(block: Block) -> str:
             mark + _md_line(each) for mark, each in zip(marks, block.lines, strict=True)
         )
     rows = [f"| {_md_line(what)} | {_md_line(value)} |" for what, value in block.rows]
-    head = f"| {_md(block.head[0])} | {_md(block.head[1])} |"
+    head = f"| {plain(block.head[0])} | {plain(block.head[1])} |"
     return "\n".join([head, "| --- | --- |", *rows])
 
 
 def _md_line(line: Line) -> str:
-    return _md("".join(run.text for run in line))
-
-
-def _md(text: str) -> str:
-    return SPECIAL.sub(_escaped, " ".join(text.split()) if "\n" in text else text)
-
-
-def _escaped(found: re.Match[str]) -> str:
-    before, mark = found[4] or found[6] or "", found[found.lastindex or 0]
-    return f"{before}\\{mark}"
+    return plain("".join(run.text for run in line))
 
 
 def page(letter: Letter) -> str:

@@ -6,17 +6,15 @@ it is read as Markdown or HTML.
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pipelines.markdown import plain
 from pipelines.records import Check, ModelVersion
 from pipelines.release.modification import Modification
 from pipelines.release.policy import Policy
 from pipelines.release.proposal import Proposal
 
-SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|~:])")
 WATCHED = "watched"
 
 
@@ -87,13 +85,7 @@ def links(version: ModelVersion, server: str) -> list[str]:
 def table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Return a Markdown table; every cell is shown as it is."""
     head = [_line(names), "|" + " --- |" * len(names)]
-    return head + [_line([plain_text(cell) for cell in row]) for row in rows]
-
-
-def plain_text(text: str) -> str:
-    """Return Markdown that shows `text` on one line and means nothing else."""
-    one_line = " ".join(text.split())
-    return html.escape(SPECIAL.sub(r"\\\1", one_line), quote=False)
+    return head + [_line([plain(cell) for cell in row]) for row in rows]
 
 
 def _row(check: Check, policy: Policy) -> tuple[str, ...]:

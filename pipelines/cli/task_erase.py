@@ -9,12 +9,13 @@ import click
 
 from pipelines.cli import erase as shared
 from pipelines.cli.options import Place, here, open_ledger
-from pipelines.cli.question import plain_text, table
+from pipelines.cli.question import table
 from pipelines.cli.voice import tell
 from pipelines.decisions import erasure_requests
 from pipelines.decisions.erasure_requests import Request
 from pipelines.errors import GateRefused, NotThere
 from pipelines.ledger.log import Ledger
+from pipelines.markdown import plain
 from pipelines.release.approve import APPROVE, LONGEST_REASON
 
 REFERENCE = click.option("--reference", required=True, help="What `clew erase --refer` printed.")
@@ -40,7 +41,7 @@ def erase_plan(reference: str) -> None:
 def body(request: Request, lines: list[str]) -> str:
     """Return the question in Markdown: who asks, why, and the plan; it names nobody else."""
     facts = [("Asked by", request.person), ("Because", request.reason), ("At", request.at)]
-    plan = [f"- {plain_text(line)}" for line in lines]
+    plan = [f"- {plain(line)}" for line in lines]
     told = "The answer, its reason and your name are recorded in the ledger."
     return "\n".join([*table(("What", "Which"), facts), "", *plan, "", told])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import math
 import re
@@ -10,7 +9,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from pipelines import flow
+from pipelines import flow, markdown
 from pipelines.contract import Column, Contract
 from pipelines.errors import NotThere
 from pipelines.layout import Layout
@@ -207,15 +206,15 @@ def documents(files: VersionFiles) -> dict[str, Path]:
 def description(version: ModelVersion, verdict: Verdict, candidate: Candidate) -> str:
     """Return what the registry's page says of the version, in Markdown."""
     word = "passed" if verdict.passed else "**blocked**"
-    rows = [f"| {html.escape(name)} | {outcome} |" for name, outcome in verdict.outcomes.items()]
-    reasons = [f"- {html.escape(reason)}" for reason in verdict.blocked_by[:SHOWN_REASONS]]
+    rows = [f"| {markdown.plain(name)} | {outcome} |" for name, outcome in verdict.outcomes.items()]
+    reasons = [f"- {markdown.plain(reason)}" for reason in verdict.blocked_by[:SHOWN_REASONS]]
     facts = [f"- `{name}`: `{value}`" for name, value in bound_tags(version).items()]
-    head = f"Recipe **{html.escape(candidate.recipe)}** ({candidate.estimator}), {word} under "
+    head = f"Recipe **{markdown.plain(candidate.recipe)}** ({candidate.estimator}), {word} under "
     again = f"All of it again: `git checkout {version.commit} && dvc pull`. "
     thread = f"The thread both ways: `clew lineage {version.candidate_id[:12]}`."
     return "\n".join(
         [
-            head + html.escape(verdict.policy) + ".",
+            head + markdown.plain(verdict.policy) + ".",
             "",
             *reasons,
             "",

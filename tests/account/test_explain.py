@@ -9,7 +9,6 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import count
 
-import markdown_it
 import msgspec
 import pytest
 
@@ -311,30 +310,6 @@ def test_no_value_becomes_markup_in_markdown(shared: World) -> None:
     rows = sum(each.startswith("| ") for each in made.splitlines())
     for mark, ours in {"<": 0, "`": 0, "*": 0, "|": 3 * rows}.items():
         assert ours == len(re.findall(rf"(?<!\\){re.escape(mark)}", made)), mark
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        *("- x", "+ x", "# x", "12) x", "3. x", "---", "===", "22. November", "2.5", "-0.04"),
-        *("http://x.example", "www.x.example", "a@x.example", "&lt;", "a_b_c", "x!", "f(x): y"),
-        EVIL,
-    ],
-)
-def test_markdown_shows_a_text_as_it_is(text: str) -> None:
-    """Read by a Markdown parser, a text stands there as it was, in one paragraph without markup."""
-    reader = markdown_it.MarkdownIt("commonmark").enable(["table", "strikethrough"])
-    paragraph = reader.parse(letter_text._md(text))
-    assert ["paragraph_open", "inline", "paragraph_close"] == [each.type for each in paragraph]
-    shown = paragraph[1].children or []
-    assert {"text"} == {each.type for each in shown}
-    assert text == "".join(each.content for each in shown)
-
-
-def test_markdown_can_be_read_as_it_stands() -> None:
-    """On a terminal a sentence has no marks that Markdown does not need."""
-    for text in ("Paid: 0.5 (half), on 3 May. So!", "a-b", "desk@lender.example", "-12,000"):
-        assert text == letter_text._md(text)
 
 
 def test_a_page_is_accessible_and_asks_for_nothing(shared: World) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipelines.cli.question import links, plain_text, question
+from pipelines.cli.question import links, question, table
 from pipelines.layout import Layout
 from pipelines.records import Check, ModelVersion, Verdict
 from pipelines.release import policy
@@ -56,19 +56,17 @@ def test_the_question_names_what_is_decided_on() -> None:
     checks = [check("bias", "0.9"), check("calibration", "0.1")]
     asked = question(Proposal(VERSION, None, VERDICT, pack, None, ""), checks, "")
     assert "Promote m version 7?" == asked.subject
-    for text in ("no champion yet", "e" * 64, "f" * 40, r"us\-mortgage\-2026\-11 (high risk)"):
-        assert text.replace("(", r"\(").replace(")", r"\)") in asked.body
+    for text in ("no champion yet", "e" * 64, "f" * 40, "us-mortgage-2026-11 (high risk)"):
+        assert text in asked.body
     assert "| bias | pass | gates |" in asked.body
     assert "| calibration | pass | watched |" in asked.body
 
 
 def test_a_category_cannot_write_markdown_or_html() -> None:
     """What a check quotes is shown as text: no tag, link, row or heading comes of it."""
-    shown = plain_text(EVIL)
-    assert "<" not in shown
-    assert "\n" not in shown
-    for mark in "|[]()`*#":
-        assert shown.count(mark) == shown.count(f"\\{mark}")
+    (row,) = table(("a", "b"), [(EVIL, "x")])[2:]
+    assert "<" not in row
+    assert row.startswith(r"| &lt;script&gt;x&lt;/script&gt; \| \[go\](http\://x) \`y\`")
 
 
 def test_links_need_a_server() -> None:

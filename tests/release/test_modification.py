@@ -8,10 +8,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pipelines.cli.question import plain_text, question
+from pipelines.cli.question import question
 from pipelines.cli.release import ask, plan_of
 from pipelines.errors import GateRefused, IntegrityBroken
 from pipelines.layout import Layout
+from pipelines.markdown import plain
 from pipelines.params import Recipe
 from pipelines.records import Candidate, Champion, Verdict
 from pipelines.release import envelope, modification, policy, promote
@@ -260,7 +261,7 @@ def test_the_approver_is_shown_what_left_the_envelope(quick: Bench) -> None:
     body = question(asked, (), "").body
     assert "Beyond what the policy pack foresaw" in body
     for text in (line.name, line.former, line.now, line.allowed):
-        assert plain_text(text) in body
+        assert plain(text) in body
 
 
 def test_the_command_line_shows_what_left_the_envelope(quick: Bench) -> None:

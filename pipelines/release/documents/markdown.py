@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Iterator, Sequence
-from typing import Final
 
+from pipelines.markdown import plain
 from pipelines.release.documents.fact import Fact, Row, Table
 from pipelines.release.documents.template import MISSING, Document, Filled, Missing
-
-SPECIAL: Final = re.compile(r"([\\`*_\[\]|~])")
-# What some readers make links of by themselves.
-ADDRESS: Final = re.compile(r":(?=//)|(?<=www)\.", re.IGNORECASE)
 
 
 def write(document: Document) -> str:
@@ -30,12 +24,6 @@ def write(document: Document) -> str:
     cells = [(plain(kind), digest) for kind, digest in rows]
     lines += ["", "## Sources", "", *table(("record", "SHA-256"), cells), ""]
     return "\n".join(lines)
-
-
-def plain(text: str) -> str:
-    """Return Markdown that shows `text` on one line and means nothing else."""
-    one_line = html.escape(SPECIAL.sub(r"\\\1", " ".join(text.split())), quote=False)
-    return ADDRESS.sub(lambda found: f"\\{found[0]}", one_line)
 
 
 def table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
