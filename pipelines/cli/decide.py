@@ -16,7 +16,11 @@ ROLES = ("decide", "read", "audit", "erase", "admin")
 
 @click.command()
 @click.option("--host", help="Address to listen on; default: service.yaml, else 127.0.0.1.")
-@click.option("--port", type=int, help="Port to listen on; default: service.yaml, else 8390.")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    help="Port to listen on; default: service.yaml, else 8390.",
+)
 @click.option("--challenger", help="A version that runs in shadow: recorded, never given out.")
 def serve(host: str | None, port: int | None, challenger: str | None) -> None:
     """Serve recorded decisions of the champion over HTTP, until Ctrl-C."""

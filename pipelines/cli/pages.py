@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--host", help="Address to listen on; default: service.yaml, else 127.0.0.1.")
-@click.option("--port", type=int, help="Port to listen on; default: 8391.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on; default: 8391.")
 def pages(host: str | None, port: int | None) -> None:
     """Serve the record as web pages, and the same answers as JSON, until Ctrl-C."""
     import msgspec

@@ -74,7 +74,7 @@ def _nothing(pattern: str, where: str) -> NothingLanded:
 
 def _files(folder: Path, source: Source, into: Path) -> None:
     if not folder.is_dir():
-        raise NotThere("no such landing folder", where=str(folder))
+        raise NotThere("no such landing folder", where=str(folder), hint="params.yaml: data.source")
     found = chosen((path.name for path in folder.iterdir() if path.is_file()), source.pattern)
     if not found:
         raise _nothing(source.pattern, str(folder))

@@ -286,5 +286,9 @@ def as_number(text: str) -> bytes:
     except ValueError:
         number = b""
     if len(number) != ID_SIZE:
-        raise BadRequest("not a decision's id", expected=f"{2 * ID_SIZE} hexadecimal digits")
+        raise BadRequest(
+            "not the id of an entry",
+            expected=f"{2 * ID_SIZE} hexadecimal digits, as an answer, a letter or a list gives it",
+            hint="clew pages, to search by person or day",
+        )
     return number

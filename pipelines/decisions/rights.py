@@ -117,7 +117,10 @@ def export(ledger: Ledger, subject: str, person: str) -> dict[str, Any]:
     """
     keys = ledger.keys.of_subject(subject)
     if not keys:
-        raise NotThere("nothing is recorded about this person")
+        raise NotThere(
+            "nothing is recorded about this person",
+            expected="the person as in the contract's subject column",
+        )
     content = msgspec.json.encode({"caller": person})
     ledger.record(Draft(EXPORT, {}, (Body(subject, EXPORT, content),)))
     parts = ledger.store.parts_under([each.key_id for each in ledger.keys.of_subject(subject)])

@@ -105,7 +105,12 @@ class Ledger:
         """Return the place of an entry by its id. Raises NotThere."""
         found = self.store.seq_of([number])
         if number not in found:
-            raise NotThere("no such entry", where=number.hex())
+            raise NotThere(
+                "no such entry",
+                where=number.hex(),
+                expected="an id of this log, as an answer, a letter or a list gives it",
+                hint="clew pages, to search by person or day",
+            )
         return found[number]
 
     def row(self, index: int) -> Row:
