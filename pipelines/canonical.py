@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from pipelines.errors import BadRequest, NotThere
 
 BLOCK = 1 << 20
+# Control signs: a terminal carries them out, a log breaks its line at them, no name needs them.
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def canonical_json(value: object) -> bytes:

@@ -11,7 +11,7 @@ import click
 
 from pipelines import quiet
 from pipelines.cli import voice
-from pipelines.errors import BadRequest, ClewError, did_you_mean
+from pipelines.errors import BadRequest, ClewError, Unavailable, did_you_mean
 
 # Command: the module that has it, and what it does. Modules load only when they are asked for.
 COMMANDS = {
@@ -110,3 +110,19 @@ def main(words: list[str] | None = None) -> Any:  # noqa: ANN401
         sys.exit(BadRequest.exit_code)
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on
+        sys.exit(0)
+    except OSError as error:
+        sys.exit(voice.fail(refused_by_system(error)))
+
+
+def refused_by_system(error: OSError) -> ClewError:
+    """Return what to say of a file or a disk that the system did not let through."""
+    return Unavailable(
+        "the system refused",
+        where=str(error.filename or ""),
+        observed=error.strerror or type(error).__name__,
+        expected="a file and a disk that can be read and written",
+        hint="clew doctor",
+    )

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import click
 
+from pipelines.canonical import CONTROL
 from pipelines.errors import ClewError
 from pipelines.typed import plain
+
+GAP: Final = "\ufffd"  # for a control sign
 
 
 def result(rows: Sequence[Mapping[str, object]], *, as_json: bool) -> None:
@@ -28,7 +32,7 @@ def record(value: Mapping[str, object], *, as_json: bool) -> None:
         return
     width = max(map(len, value), default=0)
     for key, item in value.items():
-        click.echo(f"{key:<{width}}  {'-' if item is None else item}")
+        click.echo(f"{key:<{width}}  {'-' if item is None else CONTROL.sub(GAP, str(item))}")
 
 
 def table(rows: Sequence[Mapping[str, object]]) -> list[str]:
@@ -46,7 +50,7 @@ def _cell(value: object) -> str:
         return "-"
     if isinstance(value, float):
         return f"{value:.3f}"
-    return str(value)
+    return CONTROL.sub(GAP, str(value))
 
 
 def tell(**answer: object) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pipelines.canonical import CONTROL
 from pipelines.contract import Column
 from pipelines.data.rules import number_sentinels, required, text_sentinels
 from pipelines.decisions.records import NOBODY, STAFF
@@ -13,7 +13,6 @@ from pipelines.decisions.typing_json import PARSERS, Unfit, as_text, token
 from pipelines.model.plan import Value
 
 MOST = 2.0**53
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pipelines.canonical import CONTROL
 from pipelines.errors import BadRequest, did_you_mean
 from pipelines.params import read as read_params
 from pipelines.ports import Context
@@ -18,13 +19,13 @@ LONGEST_REASON = 2000
 
 
 def named(person: str) -> str:
-    """Return a person's name, trimmed. Raises BadRequest when it names nobody."""
+    """Return a person's name, trimmed. Raises BadRequest for nobody, and for more than a line."""
     name = person.strip()
-    if not name or name.lower() in NOBODY:
+    if not name or name.lower() in NOBODY or CONTROL.search(name):
         raise BadRequest(
             "this needs a person with a name",
             where="person",
-            observed=name or "nothing",
+            observed=CONTROL.sub("?", name) or "nothing",
             expected="the name of somebody who logged in",
             hint="log in as a user of your own",
         )

@@ -26,7 +26,7 @@ from pipelines.decisions.service.api_keys import ApiKeys, Role
 from pipelines.decisions.service.limits import RateLimit, TooLarge, TooMuch, read_body
 from pipelines.decisions.service.serve import LOGGING, Line
 from pipelines.decisions.service.settings import ServiceSettings
-from pipelines.errors import Unavailable
+from pipelines.errors import BadRequest, Unavailable
 from pipelines.layout import Layout, State, repository
 from pipelines.ledger import verify
 from pipelines.ledger.store import Stopped
@@ -79,12 +79,18 @@ def test_an_answer_has_decision_score_reasons_notice_and_receipt(
     assert SEVEN == kept.request
 
 
-def test_without_the_ledger_no_decision_is_given(bench: Bench) -> None:
-    """A ledger that takes nothing is 503 with Retry-After, and the answer has no decision in it."""
+def test_without_the_ledger_no_decision_is_given(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A ledger that takes nothing is 503 with Retry-After, and the answer has no decision in it.
+
+    The answer names its request and not the reason, which the log tells under that name.
+    """
     client = bench.client()
     bench.recorder.ledger.close()
     answer = ask(client)
     assert 503 == answer.status_code
+    assert any(answer.headers["X-Request-Id"] in each.getMessage() for each in caplog.records)
     assert int(answer.headers["Retry-After"]) > 0
     assert not {"decision", "score", "reasons"} & answer.json().keys()
     health = client.get("/v1/health")
@@ -210,6 +216,41 @@ def test_a_key_is_kept_as_its_hash_and_revoked_at_once(bench: Bench, tmp_path: P
     assert 401 == ask(client, **headers).status_code
     path.unlink()
     assert 401 == ask(client, **headers).status_code
+
+
+def test_a_key_s_name_cannot_write_lines_of_a_log(tmp_path: Path) -> None:
+    """Whatever names somebody in a log is one line."""
+    with pytest.raises(BadRequest):
+        api_keys.create(tmp_path / "keys", "bank\n2026 clew.service ERROR", [Role.DECIDE])
+
+
+def test_a_stop_names_the_key_that_threw_it(bench: Bench, tmp_path: Path) -> None:
+    """Who holds a key stops nothing in another's name alone."""
+    keys = tmp_path / "api-keys.json"
+    headers = {"Authorization": f"Bearer {api_keys.create(keys, 'root', [Role.ADMIN])}"}
+    client, word = bench.client(ApiKeys(keys)), {"person": "Ada", "reason": "complaints"}
+    client.post("/v1/stop", json=word, headers=headers)
+    assert "Ada, by the key root" == bench.switch.on().person  # type: ignore[union-attr]
+
+
+def test_who_goes_away_while_sending_is_no_fault(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A caller that is gone before the request was whole is logged, and alarms nobody."""
+    caplog.set_level(logging.INFO)
+    app = bench.app()
+    scope = {"type": "http", "method": "POST", "path": "/v1/decisions", "query_string": b""}
+    headers = [(b"host", b"127.0.0.1"), (b"content-type", b"application/json")]
+
+    async def receive() -> dict[str, str]:
+        return {"type": "http.disconnect"}
+
+    async def send(_: object) -> None:
+        raise AssertionError("nobody is there")
+
+    asyncio.run(app(scope | {"headers": headers}, receive, send))
+    assert not [each for each in caplog.records if each.levelno >= logging.ERROR]
+    assert any(" 499 " in each.getMessage() for each in caplog.records)
 
 
 def test_the_first_key_closes_a_running_service(bench: Bench, tmp_path: Path) -> None:

@@ -51,6 +51,8 @@ REFUSED: dict[str, dict[str, Any]] = {
     "a reason too long to keep": {"reason": "x" * 2001},
     "nobody": {"person": ""},
     "white space for a name": {"person": "  "},
+    "a name that breaks a line": {"person": "Ada\nBob"},
+    "a name that a terminal carries out": {"person": "Ada\x1b[2J"},
     "a server without log-in": {"person": "Anonymous"},
     "the same in small letters": {"person": "anonymous"},
     "another verdict": {"verdict_id": "f" * 64},

@@ -20,6 +20,7 @@ from pipelines.account.web.session import COOKIE, SECONDS
 from pipelines.account.web.site import Site
 from pipelines.account.words import LANGUAGES
 from pipelines.decisions.record import as_number
+from pipelines.decisions.service import problems
 from pipelines.decisions.service.api_keys import NotKnown, Role, needed
 from pipelines.decisions.service.edge import Edge
 from pipelines.errors import BadRequest, ClewError
@@ -236,6 +237,7 @@ async def _told(request: Request, error: Exception) -> Response:
     does not.
     """
     assert isinstance(error, ClewError)  # noqa: S101 - registered for it
+    problems.log(error, request.state.request_id)
     if request.url.path.startswith(PROGRAMS):
         return shown.problem(request, error)
     if isinstance(error, NotKnown):

@@ -115,8 +115,8 @@ def read(path: Path) -> tuple[ApiKey, ...]:
 def create(path: Path, name: str, roles: Iterable[Role]) -> str:
     """Make a key with these roles, keep its hash, and return the key: it is shown this once."""
     roles = tuple(dict.fromkeys(roles))
-    if not name.strip() or not roles:
-        raise BadRequest("a key has a name and at least one role")
+    if not name.strip() or not name.isprintable() or not roles:
+        raise BadRequest("a key has a name, in one line, and at least one role")
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with locked(path):
         known = _known(path)

@@ -174,9 +174,10 @@ class Routes:
         return _json({"stopped": False, "recorded": await self._throw(request, resume)})
 
     async def _throw(self, request: Request, act: Callable[..., str]) -> str:
-        self.service.admit(request, Role.ADMIN)
+        caller = self.service.admit(request, Role.ADMIN)
         word, desk = _word(await self.service.body(request)), self.service.desk
-        return await desk.aside(act, desk.switch, desk.recorder.ledger, word.person, word.reason)
+        person = word.person if caller is LOCAL else f"{word.person}, by the key {caller.name}"
+        return await desk.aside(act, desk.switch, desk.recorder.ledger, person, word.reason)
 
     async def health(self) -> Response:
         """Answer what decides, and what is wrong."""
@@ -254,6 +255,7 @@ def _word(body: bytes) -> Word:
 async def _told(request: Request, error: Exception) -> Response:
     assert isinstance(error, ClewError)  # noqa: S101 - registered for it
     found: dict[str, Any] = problems.document(error, request.state.request_id)
+    problems.log(error, request.state.request_id)
     response = _json(found, found["status"], problems.MEDIA_TYPE)
     response.headers.update(problems.headers_of(error))
     return response

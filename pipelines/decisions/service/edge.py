@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Iterable
 from typing import Final
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOG = logging.getLogger("clew.service")
@@ -29,6 +30,7 @@ SECURITY_HEADERS: Final = {
 SECURITY: Final = [
     (name.lower().encode(), text.encode()) for name, text in SECURITY_HEADERS.items()
 ]
+GONE: Final = 499  # as proxies log it
 LINE: Final = "%s %s %d %.1f ms request=%s caller=%s"
 FAULT: Final = b'{"type":"urn:clew:problem:fault","title":"Internal Server Error","status":500}'
 
@@ -62,6 +64,8 @@ class Edge:
 
         try:
             await self._app(scope, receive, send_on)
+        except ClientDisconnect:  # nobody is there to be answered
+            status = GONE
         except Exception as error:  # noqa: BLE001 - its words may hold a person's values
             told = (request_id, type(error).__name__, at(error))
             LOG.error("fault in request %s: %s at %s", *told)  # noqa: TRY400

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from pipelines.decisions.service.limits import TooLarge, TooMuch, WrongMedia
 from pipelines.decisions.service.stop import NotStopped
 from pipelines.errors import BadRequest, ClewError, DataRefused, Erased, NotThere, Unavailable
 
+LOG = logging.getLogger("clew.service")
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_SECONDS: Final = 2
 # The most special first.
@@ -36,6 +38,12 @@ def status_of(error: ClewError) -> HTTPStatus:
     """Return the HTTP status of an error; whatever is not known here is a fault of the service."""
     found = (status for kind, status in STATUS if isinstance(error, kind))
     return next(found, HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def log(error: ClewError, request_id: str) -> None:
+    """Log why the service could not answer: clients are told its kind alone."""
+    if status_of(error) >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        LOG.error("request %s: %s (%s)", request_id, error.what, error.where or "-")
 
 
 def headers_of(error: ClewError) -> dict[str, str]:
