@@ -67,6 +67,8 @@ def begin(
             here("checkout", "--quiet", data_commit, "--", *_held(here, data_commit))
         if choices:
             _choose(Layout(folder), dict(choices))
+        if choices or data_commit:
+            _refuse_unknown_pack(Layout(folder))
         present = [path for path in KEPT if (folder / path).exists()]
         here("add", "--force", "--", *present)
         here("commit", "--quiet", "--no-verify", "--allow-empty", "--message", message)
@@ -226,8 +228,12 @@ def _known_run(run_id: str, commit: str) -> Iterator[None]:
 
 
 def _choose(layout: Layout, choices: dict[str, str]) -> None:
-    """Write the choices into the run's own params.yaml, once they are known to name something."""
+    """Write the choices into the run's own params.yaml."""
     layout.params.write_text(params.override(layout.params, choices), encoding="utf-8")
+
+
+def _refuse_unknown_pack(layout: Layout) -> None:
+    """Raise BadRequest, before any work, where params.yaml names a pack that is not there."""
     chosen = params.read(layout.params)
     packs = sorted(path.stem for path in layout.policies.glob("*.yaml"))
     if chosen.policy not in packs:
