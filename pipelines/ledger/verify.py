@@ -33,7 +33,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 FINE, TAMPERED, UNSEALED, ERASED, UNREADABLE, CANNOT = range(6)
-TILE = 256
+TILE, LARGEST = 256, 1 << 30
 Head = tuple[str, int, bytes]
 Place = tuple[int, int]
 Part = tuple[int, int, bytes]
@@ -193,6 +193,7 @@ class Policy:
             self.logs.append(Key(name))
         elif kind == "witness":
             self.witnesses[name] = Key(words[2])
+            require(self.witnesses[name].kind == 4, "a witness's key signs no time", CANNOT)  # noqa: PLR2004
         elif kind == "group":
             count = {"any": 1, "all": len(words) - 3}.get(words[2]) or int(words[2])
             known = {*self.witnesses, *self.groups}
@@ -274,20 +275,37 @@ def prove(entry: bytes, proof: str, policy: Policy) -> tuple[int, Head]:
     return int(index), (origin, size, root)
 
 
+# Files.
+
+
+def read(path: Path) -> bytes:
+    """Return the bytes of a plain file: a pipe or a device might have no end."""
+    plain = path.is_file() and path.stat().st_size <= LARGEST
+    require(plain or not path.exists(), f"{path.name} is no file that can be read", CANNOT)
+    return path.read_bytes()
+
+
+def read_text(path: Path) -> str:
+    """Return a file's text, every byte of it as it stands."""
+    return read(path).decode()
+
+
 # A bundle: one entry.
 
 
 def check_bundle(folder: Path, policy: Policy) -> str:
     """Verify one bundle; return what was found."""
-    entry = (folder / "entry.json").read_bytes()
-    index, head = prove(entry, (folder / "proof.tlog-proof").read_text(), policy)
+    entry = read(folder / "entry.json")
+    index, head = prove(entry, read_text(folder / "proof.tlog-proof"), policy)
     fields = read_entry(entry)
-    disclosed = 0
+    disclosed, records = 0, set(folder.glob("record*"))
     for n, digest in enumerate(fields["pc"]):
         record = folder / ("record.bin" if n == 0 else f"record.{n}.bin")
-        if record.exists():
-            require(sha256(record.read_bytes()).hex() == digest, f"{record.name} was changed")
+        if record in records:
+            records.remove(record)
+            require(sha256(read(record)).hex() == digest, f"{record.name} was changed")
             disclosed += 1
+    require(not records, f"no part of the entry: {sorted(each.name for each in records)[:3]}")
     place = f"entry {index} of {head[0]}, in a log of {head[1]}"
     if (folder / "erased.json").exists():
         check_erasure(folder, index, head[0], policy)
@@ -297,9 +315,9 @@ def check_bundle(folder: Path, policy: Policy) -> str:
 
 def check_erasure(folder: Path, index: int, origin: str, policy: Policy) -> None:
     """Check that a tombstone in the same log counts this entry's erased parts."""
-    tombstone = (folder / "tombstone.json").read_bytes()
-    _, head = prove(tombstone, (folder / "tombstone.tlog-proof").read_text(), policy)
-    fields, parts = read_entry(tombstone), json.loads((folder / "erased.json").read_bytes())
+    tombstone = read(folder / "tombstone.json")
+    _, head = prove(tombstone, read_text(folder / "tombstone.tlog-proof"), policy)
+    fields, parts = read_entry(tombstone), json.loads(read(folder / "erased.json"))
     require(head[0] == origin, "the tombstone is in another log", UNREADABLE)
     require(bool(parts), "the bundle names no erased part", UNREADABLE)
     for part in parts:
@@ -341,21 +359,21 @@ def check_roots(tree: Tree, head: Head, others: Iterable[Head], held: int) -> No
 
 def check_tiles(folder: Path, policy: Policy, known: list[str]) -> str:
     """Verify a folder of tiles and entry bundles; return what was found."""
-    head = policy.open((folder / "checkpoint").read_text())
+    head = policy.open(read_text(folder / "checkpoint"))
     others = list(check_known(policy, known, head[1]).values())
     tree = Tree({head[1], *(size for _, size, _ in others)})
     for n in range(-(-head[1] // TILE)):
         width = min(TILE, head[1] - n * TILE)
-        entries = unpack((folder / tile_path("entries", n, width)).read_bytes(), width)
+        entries = unpack(read(folder / tile_path("entries", n, width)), width)
         tree.extend([sha256(b"\0" + entry) for entry in entries])
     check_roots(tree, head, others, tree.size)
     for level, row in enumerate(tree.levels):
         whole = {n: digest for (at, n), digest in tree.tiles.items() if at == level}
         for n, digest in whole.items():
-            hashes = (folder / tile_path(level, n, TILE)).read_bytes()
+            hashes = read(folder / tile_path(level, n, TILE))
             require(sha256(hashes) == digest[32:], f"tile {n} at level {level} was changed")
         if row:
-            hashes = (folder / tile_path(level, len(whole), len(row))).read_bytes()
+            hashes = read(folder / tile_path(level, len(whole), len(row)))
             require(hashes == b"".join(row), f"the last tile at level {level} was changed")
     return f"log {head[0]}: {head[1]} entries, intact"
 
@@ -489,6 +507,8 @@ class Database:
         except Finding:
             tree, held, missing = self.grow(wanted, head[1], "seq, n")
         check_roots(tree, head, heads.values(), held)
+        [(ids,)] = self.db.execute("SELECT count(DISTINCT id) FROM entry")
+        require(ids == held, "two entries have one id")
         require(self.tiles() == tree.tiles, "tiles are not those of the entries")
         erased = self.check_erased()
         if keys is not None:
@@ -552,7 +572,7 @@ def verify(
     """Verify a bundle or a log; return the exit code and what was found."""
     try:
         policy = read_policy(policy_file)
-        notes = [path.read_text() for path in known]
+        notes = [read_text(path) for path in known]
         return FINE, check(what, policy, notes, keys)
     except Finding as finding:
         return finding.code, str(finding)
@@ -565,7 +585,7 @@ def verify(
 def read_policy(path: Path) -> Policy:
     """Read the trust file; one that cannot be followed never counts as tampering."""
     try:
-        return Policy(path.read_text())
+        return Policy(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, IndexError) as error:
         raise Finding(CANNOT, f"the policy cannot be read: {type(error).__name__}") from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -15,12 +16,12 @@ from typing import Any
 import pytest
 
 from pipelines.errors import BadRequest, NotThere
-from pipelines.ledger import verify
+from pipelines.ledger import tree, verify
 from pipelines.ledger.bundle import copy_log, write_bundle, write_tiles
 from pipelines.ledger.entry import Body, Draft, unframe
 from pipelines.ledger.erasure import erase, plan
 from pipelines.ledger.log import Ledger
-from pipelines.ledger.note import Algorithm, Signer
+from pipelines.ledger.note import Algorithm, Checkpoint, Signer
 from tests.ledger import vectors
 from tests.ledger.places import FACTS, Place, SqlitePlace, draft
 
@@ -63,10 +64,10 @@ def test_it_stands_alone(place: Place) -> None:
 
 def test_it_imports_the_standard_library_and_cryptography_only() -> None:
     """No import in the verifier names anything else."""
-    tree = ast.parse(Path(verify.__file__).read_text())
+    parsed = ast.parse(Path(verify.__file__).read_text())
     names = {
         (node.module or "").split(".")[0] if isinstance(node, ast.ImportFrom) else name.name
-        for node in ast.walk(tree)
+        for node in ast.walk(parsed)
         if isinstance(node, (ast.Import, ast.ImportFrom))
         for name in node.names
     }
@@ -116,6 +117,68 @@ def test_no_byte_of_a_bundle_can_change(place: Place, name: str) -> None:
 
     assert {verify.TAMPERED, verify.CANNOT} >= set(codes)
     assert codes.count(verify.TAMPERED) >= len(codes) - 20
+
+
+@pytest.mark.parametrize("end", [b"\r\n", b"\r"], ids=["CRLF", "CR"])
+def test_a_line_ends_in_one_way(place: Place, end: bytes) -> None:
+    """Other ends of lines are other bytes, though a text editor shows the same."""
+    proof = bundle(place, filled(place)) / "proof.tlog-proof"
+    proof.write_bytes(proof.read_bytes().replace(b"\n", end))
+    assert verify.TAMPERED == code(proof.parent, place)
+
+
+def test_what_a_bundle_discloses_is_all_proven(place: Place) -> None:
+    """A file that looks like a record of the entry and is none of its parts is tampering."""
+    folder = bundle(place, filled(place))
+    for name in ("record.1.bin", "record.json"):
+        (folder / name).write_bytes(b"forged")
+        assert verify.TAMPERED == code(folder, place)
+        (folder / name).unlink()
+    assert 0 == code(folder, place)
+
+
+@pytest.mark.parametrize("name", ["record.bin", "proof.tlog-proof", "entry.json"])
+def test_a_file_without_an_end_is_not_read(place: Place, name: str) -> None:
+    """A pipe, a device, or more than memory holds in a bundle's place: it cannot be verified."""
+    file = bundle(place, filled(place)) / name
+    file.unlink()
+    file.symlink_to("/dev/zero")
+    assert verify.CANNOT == code(file.parent, place)
+    file.unlink()
+    os.mkfifo(file)
+    assert verify.CANNOT == code(file.parent, place)
+    file.unlink()
+    with file.open("wb") as sparse:
+        sparse.truncate(verify.LARGEST + 1)
+    assert verify.CANNOT == code(file.parent, place)
+
+
+def test_two_entries_under_one_id(place: Place) -> None:
+    """Whoever signs a log cannot keep two records under one id and show either."""
+    ledger, copy = filled(place), place.folder / "copy.db"
+    copy_log(ledger.store, copy)
+    with sqlite3.connect(copy) as db:
+        db.execute("CREATE TABLE other AS SELECT * FROM entry ORDER BY seq")
+        db.execute("DROP TABLE entry")
+        db.execute("ALTER TABLE other RENAME TO entry")
+        rows = db.execute("SELECT seq, id, entry FROM entry").fetchall()
+        (_, one, _), (seq, two, entry) = rows[2], rows[5]
+        entry = entry.replace(two.hex().encode(), one.hex().encode())
+        change = "UPDATE entry SET id = ?, entry = ?, leaf = ? WHERE seq = ?"
+        db.execute(change, (one, entry, tree.hash_leaf(entry), seq))
+        leaves = [tree.hash_leaf(entry if at == seq else old) for at, _, old in rows]
+        head = Checkpoint(ledger.origin, len(rows), tree.grow(0, {}, leaves).root())
+        db.execute("UPDATE checkpoint SET note = ?", (head.signed(place.signer),))
+    found = verify.verify(copy, place.policy)
+    assert (verify.TAMPERED, "two entries have one id") == found
+
+
+def test_a_key_of_a_log_is_no_witness(place: Place) -> None:
+    """A log cannot be named as the witness of itself: its signatures hold no time."""
+    folder, vkey = bundle(place, filled(place)), place.signer.verifier.vkey()
+    policy = place.folder / "its own witness"
+    policy.write_text(f"log {vkey}\nwitness w {vkey}\nquorum w\n")
+    assert verify.CANNOT == verify.verify(folder, policy)[0]
 
 
 def test_what_cannot_be_verified(place: Place) -> None:
