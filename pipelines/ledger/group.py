@@ -235,4 +235,6 @@ class GroupWriter:
 def _refusal(error: ClewError) -> ClewError:
     if isinstance(error, IntegrityBroken):
         return copy.copy(error)
-    return Stopped("the ledger has stopped", observed=error.what, hint="start it anew")
+    why = ": ".join(str(each) for each in (error.what, error.observed) if each)
+    hint = "infra/runbook/ledger-stopped.md, then start it anew"
+    return Stopped("the ledger has stopped", observed=why, hint=hint)
