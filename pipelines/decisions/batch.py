@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -83,14 +83,21 @@ def columns(contract: Contract, names: Sequence[str]) -> list[Column]:
     return [known[name] for name in names if known[name].role in ASKED]
 
 
-def application(values: Sequence[str | None], asked: Sequence[Column]) -> bytes:
-    """Return a row of texts as the JSON object it is; numbers keep their digits."""
-    parts = [
-        f"{json.dumps(column.name)}:{_literal(text, column)}"
-        for text, column in zip(values, asked, strict=True)
-        if text is not None
-    ]
-    return ("{" + ",".join(parts) + "}").encode()
+class Members(dict[str | None, str]):
+    """A column's texts as members of a JSON object, each made once; of a missing one, nothing."""
+
+    def __init__(self, column: Column) -> None:
+        super().__init__({None: ""})
+        self._column, self._name = column, json.dumps(column.name)
+
+    def __missing__(self, text: str) -> str:
+        found = self[text] = f"{self._name}:{_literal(text, self._column)}"
+        return found
+
+
+def application(members: Iterable[str]) -> bytes:
+    """Return the JSON object of these members."""
+    return f"{{{','.join(filter(None, members))}}}".encode()
 
 
 def _literal(text: str, column: Column) -> str:
@@ -105,15 +112,21 @@ def _literal(text: str, column: Column) -> str:
 
 
 def rows(source: Path, contract: Contract) -> Iterator[list[tuple[int, bytes]]]:
-    """Yield blocks of (row number from 1, application) of a CSV, Parquet or JSON Lines file."""
+    """Yield blocks of (row number from 1, application) of a CSV, Parquet or JSON Lines file.
+
+    Numbers keep their digits. A value of a block is written as JSON once, however often it stands.
+    """
     asked = columns(contract, read.names(source, "utf-8"))
     for table in read.chunks([source], [column.name for column in asked], "utf-8", ROWS):
-        texts = [table.column(column.name).to_pylist() for column in asked]
+        members = [
+            map(Members(column).__getitem__, table.column(column.name).to_pylist())
+            for column in asked
+        ]
         whole = table.column("_whole").to_pylist()
         numbers = table.column("_row").to_pylist()
         yield [
-            (number, application(values, asked) if complete else NOT_A_ROW)
-            for number, complete, *values in zip(numbers, whole, *texts, strict=True)
+            (number, application(each) if complete else NOT_A_ROW)
+            for number, complete, *each in zip(numbers, whole, *members, strict=True)
         ]
 
 

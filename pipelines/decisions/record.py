@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -25,6 +25,7 @@ from pipelines.ledger.log import Ledger
 from pipelines.ledger.store import AlreadyRecorded
 from pipelines.records import Record
 
+ENCODER: Final = msgspec.json.Encoder(order="sorted")
 DECISION: Final = "decision"
 LOOK: Final = "look"
 REFUSAL: Final = "refusal"
@@ -85,8 +86,7 @@ class KeyReused(BadRequest):
     """An idempotency key came with another request than before: make a fresh key."""
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(msgspec.Struct, frozen=True, gc=False):
     """A decision that is in the ledger, with what proves it offline.
 
     `proven` is the proof, or the receipt that it is made of once somebody asks for it.
@@ -96,7 +96,10 @@ class Recorded:
     id: str
     index: int
     entry: bytes
-    proven: str | Receipt = field(repr=False)
+    proven: str | Receipt
+
+    def __repr__(self) -> str:
+        return f"Recorded(id={self.id!r}, index={self.index})"
 
     @property
     def proof(self) -> str:
@@ -104,22 +107,26 @@ class Recorded:
         return self.proven if isinstance(self.proven, str) else self.proven.proof.text()
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(msgspec.Struct, frozen=True, gc=False):
     """A decision that the ledger has not got yet, and the draft of its entry."""
 
     made: Decision
     number: bytes
-    draft: Draft = field(repr=False)
+    draft: Draft
+
+    def __repr__(self) -> str:
+        return f"Prepared(number={self.number.hex()!r})"
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(msgspec.Struct, frozen=True, gc=False):
     """A decision on its way into the ledger. It must not be given out yet."""
 
     made: Decision
     number: bytes
     ticket: Ticket
+
+    def __repr__(self) -> str:
+        return f"Pending(number={self.number.hex()!r})"
 
 
 def decision(
@@ -137,14 +144,20 @@ def decision(
         decided=decided,
         origin=origin,
         call=call,
-        at=dt.datetime.fromtimestamp(at_ms / 1000, dt.UTC).isoformat(timespec="milliseconds"),
+        at=_stamp(at_ms),
         decided_in=decided_in,
     )
 
 
+@lru_cache(maxsize=1)
+def _stamp(at_ms: int) -> str:
+    """Return a time as text; a whole batch has one."""
+    return dt.datetime.fromtimestamp(at_ms / 1000, dt.UTC).isoformat(timespec="milliseconds")
+
+
 def draft(made: Decision, number: bytes, at_ms: int) -> Draft:
     """Return the ledger entry of a decision; its public facts name what decided, and no person."""
-    content = msgspec.json.encode(made, order="sorted")
+    content = ENCODER.encode(made)
     body = Body(made.decided.subject or NOBODY, made.call.purpose, content)
     return Draft(DECISION, facts_of(made.origin), (body,), number, at_ms)
 

@@ -145,7 +145,10 @@ def test_a_cell_becomes_the_json_it_stands_for(
     import msgspec
 
     column = msgspec.structs.replace(model.contract.column("income"), kind=kind)
-    assert b'{"income":' + literal.encode() + b"}" == batch.application([text], [column])
+    members = batch.Members(column)
+    expected = b'{"income":' + literal.encode() + b"}"
+    assert expected == batch.application([members[text], members[None]])
+    assert b"{}" == batch.application([members[None]])
 
 
 def test_a_row_with_other_fields_than_the_header_is_refused(
