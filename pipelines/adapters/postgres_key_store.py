@@ -15,6 +15,7 @@ from typing import Any, Final, LiteralString
 import psycopg
 from psycopg import sql
 
+from pipelines.adapters.postgres_ledger import Array, ArrayDumper
 from pipelines.errors import Unavailable
 from pipelines.ledger.key_store import WrappedKey
 
@@ -54,17 +55,20 @@ GRANT DELETE ON hold TO {role};
 CREATE POLICY erased ON dek TO {role} USING (true) WITH CHECK (true);
 """
 COLUMNS: Final = "key_id, epoch, wrapped, ref, bucket, retired"
+# The server keeps the plan that it made while there were few keys, when to read all of them was the
+# quickest. OFFSET 0 leaves it only to look up one after the other.
 FIND: Final = (
-    "SELECT value, dek.key_id, dek.epoch, wrapped, dek.ref, dek.bucket, retired FROM generation"
-    " LEFT JOIN (unnest(%b::bytea[], %b::text[]) AS asked(ref, bucket) JOIN dek"
-    " ON dek.ref = asked.ref AND dek.bucket = asked.bucket AND NOT retired) ON true"
-    " ORDER BY dek.key_id DESC"
+    "SELECT value, held.* FROM generation LEFT JOIN (unnest(%b::bytea[], %b::text[])"  # noqa: S608
+    f" AS asked(ref, bucket) CROSS JOIN LATERAL (SELECT {COLUMNS} FROM dek"
+    " WHERE dek.ref = asked.ref AND dek.bucket = asked.bucket AND NOT retired OFFSET 0)"
+    f" AS held({COLUMNS})) ON true ORDER BY held.key_id DESC"
 )
 LINK: Final = (
     "UPDATE dek SET ref = given.ref, bucket = given.bucket"
     " FROM unnest(%b::bytea[], %b::bytea[], %b::text[]) AS given(key_id, ref, bucket)"
-    " WHERE dek.key_id = given.key_id AND dek.ref = '' AND (%b OR NOT EXISTS (SELECT 1 FROM dek"
-    " AS held WHERE held.ref = given.ref AND held.bucket = given.bucket AND NOT held.retired))"
+    " WHERE dek.key_id = given.key_id AND dek.ref = '' AND (%b OR NOT EXISTS ("
+    "SELECT 1 FROM dek AS held WHERE held.ref = given.ref AND held.bucket = given.bucket"
+    " AND NOT held.retired OFFSET 0))"
     " RETURNING dek.key_id"
 )
 INSERT: Final = (
@@ -136,12 +140,12 @@ class PostgresKeyStore:
                     expected=f"epoch {newest}",
                     hint="docs/how-to/run-in-production.md",
                 )
-            db.execute(INSERT, _columns(rows, 5))
+            db.execute(INSERT, _columns(rows, "bytea bytea text integer bytea"))
 
     def find(
         self, pairs: Sequence[tuple[bytes, str]]
     ) -> tuple[int, dict[tuple[bytes, str], WrappedKey]]:
-        rows = self._fetch(FIND, _columns(pairs, 2))
+        rows = self._fetch(FIND, _columns(pairs, "bytea text"))
         return rows[0][0], {(row[4], row[5]): WrappedKey(*row[1:]) for row in rows if row[1]}
 
     def drop_spare(self, key_ids: Sequence[bytes]) -> None:
@@ -149,7 +153,7 @@ class PostgresKeyStore:
         self._fetch(statement, [list(key_ids)])
 
     def link(self, keys: Sequence[tuple[bytes, bytes, str]], *, beside: bool = False) -> set[bytes]:
-        done = self._fetch(LINK, [*_columns(keys, 3), beside])
+        done = self._fetch(LINK, [*_columns(keys, "bytea bytea text"), beside])
         return {key_id for key_id, _, _ in keys} - {key_id for (key_id,) in done}
 
     def key(self, key_id: bytes) -> WrappedKey | None:
@@ -169,7 +173,7 @@ class PostgresKeyStore:
         newest = max((each for _, each, _ in rows), default=epoch)
         with self._writing() as db:
             db.execute(f"SELECT pg_advisory_xact_lock({WRAPPING})")
-            db.execute(REWRAP, _columns(rows, 3))
+            db.execute(REWRAP, _columns(rows, "bytea integer bytea"))
             db.execute("UPDATE generation SET epoch = GREATEST(epoch, %s)", [newest])
             if _one(db.execute("SELECT EXISTS (SELECT 1 FROM dek WHERE epoch < %s)", [newest])):
                 raise Unavailable("keys were made while all were wrapped anew", hint="try again")
@@ -246,14 +250,16 @@ class PostgresKeyStore:
         return self._connection
 
     def _connect(self) -> Connection:
-        return psycopg.connect(
+        connection = psycopg.connect(
             self._url, autocommit=True, connect_timeout=10, client_encoding="utf8"
         )
+        connection.adapters.register_dumper(Array, ArrayDumper)
+        return connection
 
 
-def _columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
-    """Return rows as a list for each column, as ``unnest`` takes them."""
-    return [[row[n] for row in rows] for n in range(width)]
+def _columns(rows: Sequence[Sequence[Any]], kinds: str) -> list[Array]:
+    """Return rows as an array for each column of these types, as ``unnest`` takes them."""
+    return [Array.of(kind, [row[n] for row in rows]) for n, kind in enumerate(kinds.split())]
 
 
 def _one(cursor: psycopg.Cursor[Any]) -> int:

@@ -310,3 +310,32 @@ def test_writers_in_processes_of_their_own_agree(shop: PostgresPlace) -> None:
 
     assert [] == shop.query_keys(twice)
     assert not any("refused" in line for line in writers[0].lines())
+
+
+def test_no_key_is_looked_for_among_all(shop: PostgresPlace) -> None:
+    """A store that was opened when it held few keys reads only those it is asked for later."""
+    store = PostgresKeyStore(acting(shop, WRITER))
+
+    def meet(number: int) -> None:
+        owner, made = (os.urandom(32), "b"), WrappedKey(os.urandom(ID_SIZE), 1, b"wrapped")
+        store.find([owner])
+        if number % 10 == 0:
+            store.add([made])
+            assert set() == store.link([(made.key_id, *owner)])
+
+    for number in range(200):
+        meet(number)
+    many = [WrappedKey(os.urandom(ID_SIZE), 1, b"wrapped", b"r", str(n)) for n in range(3000)]
+    store.add(many)
+    before = rows_read_one_by_one(shop, store)
+    meet(0)
+
+    assert before == rows_read_one_by_one(shop, store)
+    store.close()
+
+
+def rows_read_one_by_one(shop: PostgresPlace, store: PostgresKeyStore) -> int:
+    """Return how many rows of the keys' table the server read without an index."""
+    store._fetch("SELECT pg_stat_force_next_flush()")
+    named = "SELECT seq_tup_read FROM pg_stat_user_tables WHERE schemaname = ? AND relname = 'dek'"
+    return int(shop.query_keys(named, [f"{shop.schema}_keys"])[0][0])
