@@ -33,7 +33,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 FINE, TAMPERED, UNSEALED, ERASED, UNREADABLE, CANNOT = range(6)
-TILE, LARGEST = 256, 1 << 30
+TILE, LARGEST, LOG, WITNESS, FREE_PLACES, SHAPES = 256, 1 << 30, 1, 4, 4, 8
 Head = tuple[str, int, bytes]
 Place = tuple[int, int]
 Part = tuple[int, int, bytes]
@@ -43,7 +43,6 @@ FREE = re.compile(
     rb'(?<="ct":\[")[0-9a-f]{64}(?="\])|(?<="id":")[0-9a-f]{32}(?=")'
     rb'|(?<="pc":\[")[0-9a-f]{64}(?="\])|(?<="ts":[1-9])[0-9]+'
 )
-FREE_PLACES, SHAPES = 4, 8
 BROKEN = (ValueError, LookupError, TypeError, ArithmeticError, AttributeError, RecursionError)
 
 
@@ -59,6 +58,13 @@ def require(fact: bool, text: str, code: int = TAMPERED) -> None:
     """End the verification unless `fact` holds."""
     if not fact:
         raise Finding(code, text)
+
+
+def read(path: Path) -> bytes:
+    """Return the bytes of a plain file: a pipe or a device might have no end."""
+    plain = path.is_file() and path.stat().st_size <= LARGEST
+    require(plain or not path.exists(), f"{path.name} is no file that can be read", CANNOT)
+    return path.read_bytes()
 
 
 # Hashes and proofs: RFC 9162, section 2.1.
@@ -151,17 +157,17 @@ class Tree:
 class Key:
     """A trusted public key, from its vkey string."""
 
-    def __init__(self, vkey: str) -> None:
+    def __init__(self, vkey: str, kind: int) -> None:
         self.name, number, material = vkey.split("+", 2)
         raw = base64.b64decode(material, validate=True)
         self.kind, self.public = raw[0], raw[1:]
         self.id = sha256(self.name.encode() + b"\n" + raw)[:4]
         self.label = f"{self.name}+{number}"
-        require(self.id.hex() == number and self.kind in (1, 4), "a broken vkey", CANNOT)
+        require(self.id.hex() == number and self.kind == kind, "a broken vkey", CANNOT)
 
     def check(self, text: str, signature: bytes) -> None:
         message = text.encode()
-        if self.kind == 4:  # noqa: PLR2004 - cosignature/v1
+        if self.kind == WITNESS:  # cosignature/v1
             when, signature = int.from_bytes(signature[:8], "big"), signature[8:]
             message = f"cosignature/v1\ntime {when}\n{text}".encode()
         try:
@@ -190,10 +196,9 @@ class Policy:
     def _line(self, words: list[str]) -> None:
         kind, name = words[0], words[1]
         if kind == "log":
-            self.logs.append(Key(name))
+            self.logs.append(Key(name, LOG))
         elif kind == "witness":
-            self.witnesses[name] = Key(words[2])
-            require(self.witnesses[name].kind == 4, "a witness's key signs no time", CANNOT)  # noqa: PLR2004
+            self.witnesses[name] = Key(words[2], WITNESS)
         elif kind == "group":
             count = {"any": 1, "all": len(words) - 3}.get(words[2]) or int(words[2])
             known = {*self.witnesses, *self.groups}
@@ -275,48 +280,27 @@ def prove(entry: bytes, proof: str, policy: Policy) -> tuple[int, Head]:
     return int(index), (origin, size, root)
 
 
-# Files.
-
-
-def read(path: Path) -> bytes:
-    """Return the bytes of a plain file: a pipe or a device might have no end."""
-    plain = path.is_file() and path.stat().st_size <= LARGEST
-    require(plain or not path.exists(), f"{path.name} is no file that can be read", CANNOT)
-    return path.read_bytes()
-
-
-def read_text(path: Path) -> str:
-    """Return a file's text, every byte of it as it stands."""
-    return read(path).decode()
-
-
-# A bundle: one entry.
-
-
 def check_bundle(folder: Path, policy: Policy) -> str:
     """Verify one bundle; return what was found."""
     entry = read(folder / "entry.json")
-    index, head = prove(entry, read_text(folder / "proof.tlog-proof"), policy)
+    index, head = prove(entry, read(folder / "proof.tlog-proof").decode(), policy)
     fields = read_entry(entry)
-    disclosed, records = 0, set(folder.glob("record*"))
-    for n, digest in enumerate(fields["pc"]):
-        record = folder / ("record.bin" if n == 0 else f"record.{n}.bin")
-        if record in records:
-            records.remove(record)
-            require(sha256(read(record)).hex() == digest, f"{record.name} was changed")
-            disclosed += 1
-    require(not records, f"no part of the entry: {sorted(each.name for each in records)[:3]}")
+    parts = {f"record.{n}.bin" if n else "record.bin": each for n, each in enumerate(fields["pc"])}
+    records = list(folder.glob("record*"))
+    for record in records:
+        good = sha256(read(record)).hex() == parts.get(record.name)
+        require(good, f"{record.name} was changed, or is no part of the entry")
     place = f"entry {index} of {head[0]}, in a log of {head[1]}"
     if (folder / "erased.json").exists():
         check_erasure(folder, index, head[0], policy)
         raise Finding(ERASED, f"{place}: erased, and a tombstone says so")
-    return f"{place}: intact, {disclosed} of {len(fields['pc'])} parts disclosed"
+    return f"{place}: intact, {len(records)} of {len(parts)} parts disclosed"
 
 
 def check_erasure(folder: Path, index: int, origin: str, policy: Policy) -> None:
     """Check that a tombstone in the same log counts this entry's erased parts."""
     tombstone = read(folder / "tombstone.json")
-    _, head = prove(tombstone, read_text(folder / "tombstone.tlog-proof"), policy)
+    _, head = prove(tombstone, read(folder / "tombstone.tlog-proof").decode(), policy)
     fields, parts = read_entry(tombstone), json.loads(read(folder / "erased.json"))
     require(head[0] == origin, "the tombstone is in another log", UNREADABLE)
     require(bool(parts), "the bundle names no erased part", UNREADABLE)
@@ -338,9 +322,6 @@ def counted(fields: dict[str, Any], seq: int, n: int, place: int, salt: bytes, p
         return False
 
 
-# A whole log.
-
-
 def check_known(policy: Policy, known: Iterable[str], size: int) -> dict[str, Head]:
     """Open checkpoints kept elsewhere; none may be ahead of the log."""
     heads = {note: policy.open(note, witnessed=False) for note in known}
@@ -359,7 +340,7 @@ def check_roots(tree: Tree, head: Head, others: Iterable[Head], held: int) -> No
 
 def check_tiles(folder: Path, policy: Policy, known: list[str]) -> str:
     """Verify a folder of tiles and entry bundles; return what was found."""
-    head = policy.open(read_text(folder / "checkpoint"))
+    head = policy.open(read(folder / "checkpoint").decode())
     others = list(check_known(policy, known, head[1]).values())
     tree = Tree({head[1], *(size for _, size, _ in others)})
     for n in range(-(-head[1] // TILE)):
@@ -572,8 +553,7 @@ def verify(
     """Verify a bundle or a log; return the exit code and what was found."""
     try:
         policy = read_policy(policy_file)
-        notes = [read_text(path) for path in known]
-        return FINE, check(what, policy, notes, keys)
+        return FINE, check(what, policy, [read(path).decode() for path in known], keys)
     except Finding as finding:
         return finding.code, str(finding)
     except (OSError, sqlite3.Error) as error:
