@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import msgspec
 
 from pipelines.account.afterwards import Course
 from pipelines.account.again import Where
@@ -27,7 +27,8 @@ def would_change(where: Where, course: Course) -> Changes | None:
     if approved or made.decided.because not in BY_MARGIN:
         return None
     try:
-        return told(nearest_changes(then(where, replace(course.first, made=made)), course.id))
+        first = msgspec.structs.replace(course.first, made=made)
+        return told(nearest_changes(then(where, first), course.id))
     except (NotThere, Unavailable):
         return None
 

@@ -28,6 +28,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+import msgspec
+
 from pipelines.contract import Contract
 from pipelines.decisions.fast_path import FastPath, compile_fast_path
 from pipelines.decisions.fields import Field, field_of, strange, typed
@@ -55,18 +57,20 @@ class ApplicationRefused(BadRequest):
         super().__init__("an application was refused", observed="; ".join(told))
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Application:
+class Application(msgspec.Struct, frozen=True, gc=False):
     """An admitted application: typed values by column (None: missing), and what is strange."""
 
     subject: str
     values: Mapping[str, Value]
     concerns: tuple[Concern, ...]
 
+    def __repr__(self) -> str:
+        return "Application(...)"
+
     @property
     def refer(self) -> bool:
         """Say whether a person must decide, whatever the model says."""
-        return any(each.decides for each in self.concerns)
+        return bool(self.concerns) and any(each.decides for each in self.concerns)
 
 
 @dataclass(frozen=True, slots=True)

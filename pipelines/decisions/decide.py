@@ -12,6 +12,8 @@ import hmac
 import math
 from dataclasses import dataclass, field
 
+import msgspec
+
 from pipelines.decisions.admit import Application, ApplicationRefused
 from pipelines.decisions.load import LoadedModel, Standing
 from pipelines.decisions.records import Basis, Decided, Outcome, Reason, Shadow
@@ -47,8 +49,7 @@ class Holdout:
         return (int.from_bytes(keyed.digest()[:8], "big") >> (64 - BITS)) / (1 << BITS)
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(msgspec.Struct, frozen=True, gc=False):
     """What a model makes of an application: outcome, basis, and the margin where it was scored."""
 
     outcome: Outcome

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from pipelines.canonical import sha256_bytes, sha256_file
 from pipelines.contract import Contract
 from pipelines.decisions.admit import Admission, compile_admission
@@ -61,8 +63,7 @@ class LoadedModel:
         return float(score.margins(self.model, frame, self.candidate.margin)[0])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Standing:
+class Standing(msgspec.Struct, frozen=True, eq=False, gc=False):
     """Who decides at one moment: taken once for each request, so no request mixes two."""
 
     champion: LoadedModel

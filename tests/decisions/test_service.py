@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import io
 import json
 import logging
 import socket
@@ -17,14 +19,16 @@ from typing import Any
 
 import pytest
 import uvicorn
+from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from pipelines import params
 from pipelines.decisions.record import Recorder, as_number
 from pipelines.decisions.service import api_keys, edge, serve
 from pipelines.decisions.service.api_keys import ApiKeys, Role
+from pipelines.decisions.service.app import header
 from pipelines.decisions.service.limits import RateLimit, TooLarge, TooMuch, read_body
-from pipelines.decisions.service.serve import LOGGING, Line
+from pipelines.decisions.service.serve import LOGGING, Line, Together, seldom_collected
 from pipelines.decisions.service.settings import ServiceSettings
 from pipelines.errors import BadRequest, Unavailable
 from pipelines.layout import Layout, State, repository
@@ -553,3 +557,50 @@ def test_a_lines_time_is_written_as_the_library_writes_it() -> None:
         told = {"name": "clew", "levelname": "INFO", "msg": "a line", "created": created}
         record = logging.makeLogRecord(told | {"msecs": created % 1 * 1000})
         assert theirs.format(record) == ours.format(record)
+
+
+def test_a_turn_s_lines_are_written_once_and_in_order() -> None:
+    """Lines of one turn of a loop wait for its end, but for trouble; without a loop none waits."""
+    handler, out = Together(), io.StringIO()
+    handler.setStream(out)
+
+    def tell(text: str, level: int = logging.INFO) -> str:
+        handler.handle(logging.makeLogRecord({"msg": text, "levelno": level}))
+        return out.getvalue()
+
+    async def turn() -> list[str]:
+        told = [tell("a"), tell("b"), tell("c", logging.ERROR), tell("d")]
+        await asyncio.sleep(0)
+        return [*told, out.getvalue()]
+
+    assert ["", "", "a\nb\nc\n", "a\nb\nc\n", "a\nb\nc\nd\n"] == asyncio.run(turn())
+    assert "a\nb\nc\nd\ne\n" == tell("e")
+
+
+def test_a_line_of_trouble_is_whole() -> None:
+    """A record with an exception is formatted as the base class does, traceback and all."""
+    with pytest.raises(ValueError, match="could not read") as caught:
+        _fault()
+    trouble = (caught.type, caught.value, caught.tb)
+    told = {"name": "clew", "levelname": "ERROR", "msg": "a line", "exc_info": trouble}
+    text = Line().format(logging.makeLogRecord(told))
+    assert "clew ERROR a line" in text
+    assert "ValueError: could not read" in text
+
+
+def test_the_garbage_collector_is_as_before_after_serving() -> None:
+    """While serving it runs seldom, and what stood before is left alone; afterwards as usual."""
+    before = gc.get_threshold()
+    with seldom_collected():
+        assert gc.get_threshold() > before
+        assert gc.get_freeze_count() > 0
+    assert before == gc.get_threshold()
+    assert 0 == gc.get_freeze_count()
+
+
+def test_the_first_of_two_headers_counts() -> None:
+    """A header sent twice is read as the framework reads it, and one that is not there is None."""
+    sent = [(b"host", b"localhost"), (b"host", b"elsewhere"), (b"content-type", b"caf\xe9")]
+    request = Request({"type": "http", "headers": sent})
+    for name in ("host", "content-type", "origin"):
+        assert request.headers.get(name) == header(request, name.encode())

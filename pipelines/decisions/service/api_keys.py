@@ -6,6 +6,7 @@ Guessing such a key is hopeless however fast its hash is, so no slow hash stands
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
 from collections.abc import Iterable
 from enum import StrEnum
@@ -59,14 +60,14 @@ class ApiKeys:
 
     def __init__(self, path: Path, *, open_before: bool = False) -> None:
         """With `open_before` nobody needs a key as long as the file was never there."""
-        self._path = path
+        self._path, self._name = path, str(path)
         self._open = open_before
         self._stamp: tuple[int, int] | None = None
         self._keys: dict[str, ApiKey] = {}
 
     def needed(self) -> bool:
         """Say whether callers need a key, from the moment the first is made."""
-        self._open = self._open and not self._path.exists()
+        self._open = self._open and not os.path.exists(self._name)  # noqa: PTH110 - asked each time
         return not self._open
 
     def caller(self, authorization: str | None) -> ApiKey:

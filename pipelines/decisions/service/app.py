@@ -64,7 +64,7 @@ class Service:
             _refuse_strangers(request)
             caller = LOCAL
         else:
-            caller = keys.caller(request.headers.get("authorization"))
+            caller = keys.caller(header(request, b"authorization"))
         request.state.caller = caller.name
         if not caller.may(*roles):
             raise NotAllowed("this key may not do that", expected=f"the role {' or '.join(roles)}")
@@ -72,19 +72,28 @@ class Service:
 
     async def body(self, request: Request) -> bytes:
         """Return the body of a JSON request. Raises TooLarge, WrongMedia."""
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        kind = (header(request, b"content-type") or "").partition(";")[0].strip().lower()
         if kind != "application/json":
             raise WrongMedia(
                 "not a JSON request", where="Content-Type", expected="application/json"
             )
-        declared = request.headers.get("content-length")
+        declared = header(request, b"content-length")
         return await read_body(request.stream(), declared, self.settings.largest_request)
+
+
+def header(request: Request, name: bytes) -> str | None:
+    """Return the first header of this name, which is in lower case as a server hands it on."""
+    for each, text in request.scope["headers"]:
+        if each == name:
+            return str(text, "latin-1")
+    return None
 
 
 def _refuse_strangers(request: Request) -> None:
     """Without keys, take only what a program of this machine sends: no page in a browser."""
-    host = request.headers.get("host", "").rpartition(":")[0] or request.headers.get("host", "")
-    if not loopback(host.strip("[]")) or "origin" in request.headers:
+    named = header(request, b"host") or ""
+    host = named.rpartition(":")[0] or named
+    if not loopback(host.strip("[]")) or header(request, b"origin") is not None:
         raise NotAllowed("this service answers programs of this machine only", where="Host")
 
 
@@ -108,7 +117,7 @@ def applications(body: bytes, most: int) -> tuple[Sequence[bytes], bool]:
 
 
 def _key(request: Request) -> str | None:
-    key = request.headers.get("idempotency-key")
+    key = header(request, b"idempotency-key")
     if key is not None and not 0 < len(key) <= LONGEST_KEY:
         raise BadRequest(
             "not an idempotency key",

@@ -7,8 +7,10 @@ import copy
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
+
+import msgspec
 
 from pipelines.decisions.decide import Holdout, decide
 from pipelines.decisions.load import Standing
@@ -31,14 +33,16 @@ TROUBLE_SECONDS: Final = 10.0
 FEW: Final = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True, gc=False):
     """One request: the applications' bytes, who asks, and the idempotency key."""
 
-    applications: Sequence[bytes] = field(repr=False)
+    applications: Sequence[bytes]
     caller: str
     request_id: str
-    key: str | None = field(default=None, repr=False)
+    key: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Asked(caller={self.caller!r}, request_id={self.request_id!r})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,4 +95,4 @@ def _log(scope: Scope, status: int, request_id: str, seconds: float) -> None:
     caller = state.get("caller", "-")
     told = (scope["method"], route, status, 1000 * seconds, request_id, caller)
     # Made here, for the logger would first search the stack for whoever calls it.
-    ACCESS.handle(logging.LogRecord(ACCESS.name, logging.INFO, __file__, 0, LINE, told, None))
+    ACCESS.handle(logging.LogRecord(ACCESS.name, logging.INFO, "", 0, LINE, told, None))
