@@ -12,7 +12,7 @@ from pipelines.account.again import Where
 from pipelines.account.then import Said, Then, said, then
 from pipelines.contract import Column
 from pipelines.decisions.admit import LOAD, Admission, ApplicationRefused
-from pipelines.decisions.batch import application as written
+from pipelines.decisions.batch import literal
 from pipelines.decisions.record import Recorder
 from pipelines.decisions.records import Refusal
 from pipelines.decisions.typing_json import constant, token
@@ -95,8 +95,7 @@ def changed(asked: Then, changes: Iterable[tuple[Column, str | None]]) -> bytes:
     for column, text in changes:
         fields.pop(column.name, None)
         if text is not None:
-            pair = written([text], [column]).decode()
-            fields[column.name] = pair[len(json.dumps(column.name)) + 2 : -1]
+            fields[column.name] = literal(text, column)
     pairs = (f"{json.dumps(name)}:{value}" for name, value in fields.items())
     return ("{" + ",".join(pairs) + "}").encode()
 

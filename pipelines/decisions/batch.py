@@ -91,7 +91,7 @@ class Members(dict[str | None, str]):
         self._column, self._name = column, json.dumps(column.name)
 
     def __missing__(self, text: str) -> str:
-        found = self[text] = f"{self._name}:{_literal(text, self._column)}"
+        found = self[text] = f"{self._name}:{literal(text, self._column)}"
         return found
 
 
@@ -100,7 +100,8 @@ def application(members: Iterable[str]) -> bytes:
     return f"{{{','.join(filter(None, members))}}}".encode()
 
 
-def _literal(text: str, column: Column) -> str:
+def literal(text: str, column: Column) -> str:
+    """Return a column's text as JSON."""
     if column.kind not in BARE:
         return json.dumps(text)
     if JSON_NUMBER.fullmatch(text) or (column.kind == "boolean" and text in {"true", "false"}):
