@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.account.levers import Lever, transformed
 from pipelines.account.nearest import SLACK
-from pipelines.model.plan import Plan, Row, Value, Walk
+from pipelines.model.plan import Plan, Row, Value, Walk, number
 
 Interval = tuple[float, float]
 Span = tuple[int, int]  # from one place among an axis' values to another, both of them in it
@@ -40,7 +40,8 @@ class Forest:
     """The leaves that a person can reach, tree by tree, each with the values that lead to it.
 
     `low` and `high`, shape (axes, leaves), are the ends of each axis' interval; `starts` is where
-    each tree begins, `fixed` what all other trees give.
+    each tree begins, `owner` each leaf's tree, `fixed` what all other trees give. A row of `table`
+    holds a tree's leaves, the best first, filled up with the number after the last leaf.
     """
 
     axes: tuple[Axis, ...]
@@ -49,6 +50,8 @@ class Forest:
     low: Places
     high: Places
     starts: Places
+    owner: Places
+    table: Places
     costs: tuple[Doubles, ...]
 
     def best(self, reachable: NDArray[np.bool_]) -> Doubles:
@@ -56,10 +59,25 @@ class Forest:
         worth = np.where(reachable, self.leaves, -np.inf)
         return np.asarray(np.maximum.reduceat(worth, self.starts, axis=-1))
 
-    def highest(self, spent: Doubles, budgets: Doubles) -> Doubles:
-        """Return the most that the trees can give within each budget; `spent` is a leaf's cost."""
-        within = spent <= budgets[:, None] + SLACK
-        return np.asarray(self.fixed + self.best(within).sum(axis=-1))
+    def least(self, spent: Doubles, needed: float) -> float:
+        """Return the least budget within which every tree by itself can give its part of `needed`.
+
+        `spent` is each leaf's cost. Infinite where no budget is enough.
+        """
+        cheapest = np.minimum.accumulate(np.append(spent, np.inf)[self.table], axis=1)
+        # A leaf counts where it costs less than every better one of its tree.
+        front = np.isfinite(cheapest)
+        front[:, 1:] &= cheapest[:, 1:] < cheapest[:, :-1]
+        tree, place = front.nonzero()
+        costs, worth = cheapest[tree, place], self.leaves[self.table[tree, place]]
+        last = np.append(tree[1:] != tree[:-1], True)
+        gain = np.where(last, 0.0, worth - np.append(worth[1:], 0.0))
+        order = costs.argsort()
+        given = self.fixed + worth[last].sum() + gain[order].cumsum()
+        first = int(given.searchsorted(needed - SLACK))
+        if first == len(given):
+            return math.inf
+        return float(max(costs[last].max(), costs[order[first]]))
 
     def cost(self, axis: int, low: int, high: int) -> Doubles:
         """Return what each leaf costs on one axis between two values; infinite where it is not."""
@@ -144,7 +162,7 @@ def axis_of(plan: Plan, lever: Lever, limits: Mapping[int, set[float]]) -> Axis:
     moves = list(lever.options) if lever.options is not None else _steps(plan, lever, limits)
     moves.sort(key=lambda each: each[1])
     found = [(lever.now, 0.0), *moves]
-    places = [transformed(plan, lever.name, value) for value, _ in found]
+    places = _places(plan, lever, [value for value, _ in found])
     order = list(range(len(found)))
     if all(len(each) == 1 for each in places):
         order.sort(key=lambda at: next(iter(places[at].values())))
@@ -155,6 +173,14 @@ def axis_of(plan: Plan, lever: Lever, limits: Mapping[int, set[float]]) -> Axis:
         places=tuple(places[at] for at in order),
         now=order.index(0),
     )
+
+
+def _places(plan: Plan, lever: Lever, values: Sequence[Value]) -> list[dict[int, float]]:
+    """Return what each value of a lever fills of the transformed row."""
+    if any(each.name == lever.name for each in plan.numbers):
+        (place,) = transformed(plan, lever.name, lever.now)
+        return [{place: number(value)} for value in values]
+    return [transformed(plan, lever.name, value) for value in values]
 
 
 def _steps(plan: Plan, lever: Lever, limits: Mapping[int, set[float]]) -> list[tuple[Value, float]]:
@@ -172,42 +198,69 @@ def _forest(axes: tuple[Axis, ...], fixed: float, trees: Sequence[Walk]) -> Fore
 
     A leaf that values lead to which do not stand together counts once for each run of them.
     """
-    whole = tuple((0, len(axis.values) - 1) for axis in axes)
-    owner = {place: at for at, axis in enumerate(axes) for place in axis.places[0]}
-    leaves: list[tuple[float, tuple[Span, ...]]] = []
-    starts = []
+    found, starts = _Leaves(axes), []
     for tree in trees:
-        starts.append(len(leaves))
-        leaves += _leaves(tree, whole, axes, owner)
-    if not leaves:
+        starts.append(len(found.values))
+        found.add(tree, {})
+    if not found.values:
         return None
-    ends = np.array([intervals for _, intervals in leaves], dtype=np.int64)
+    last = np.array([[len(axis.values) - 1] for axis in axes], dtype=np.int64)
+    high = np.repeat(last, len(found.values), axis=1)
+    low = np.zeros_like(high)
+    leaf, axis, low_end, high_end = np.array(found.ends, dtype=np.int64).reshape(-1, 4).T
+    low[axis, leaf], high[axis, leaf] = low_end, high_end
+    leaves, sizes = np.array(found.values), np.diff([*starts, len(found.values)])
+    owner = np.repeat(np.arange(len(sizes)), sizes)
+    table = np.full((len(sizes), sizes.max()), len(leaves))
+    best = np.lexsort((-leaves, owner))
+    table[owner, np.arange(len(leaves)) - np.repeat(starts, sizes)] = best
     return Forest(
         axes=axes,
         fixed=fixed,
-        leaves=np.array([value for value, _ in leaves]),
-        low=np.ascontiguousarray(ends[:, :, 0].T),
-        high=np.ascontiguousarray(ends[:, :, 1].T),
+        leaves=leaves,
+        low=low,
+        high=high,
         starts=np.array(starts, dtype=np.int64),
+        owner=owner,
+        table=table,
         costs=tuple(np.array(axis.costs) for axis in axes),
     )
 
 
-def _leaves(
-    node: Walk,
-    box: tuple[Span, ...],
-    axes: Sequence[Axis],
-    owner: Mapping[int, int],
-) -> Iterator[tuple[float, tuple[Span, ...]]]:
-    if node.__class__ is not tuple:
-        yield node, box
-        return
-    place, threshold, _, *ways = node
-    at = owner[place]
-    low, high = box[at]
-    for side, way in enumerate(ways):
-        for first, last in _runs(axes[at], place, threshold, low, high, left=side == 0):
-            yield from _leaves(way, (*box[:at], (first, last), *box[at + 1 :]), axes, owner)
+@dataclass
+class _Leaves:
+    """What leaves are gathered in: values, and the ends of the axes that lead to each.
+
+    `ends` holds leaf, axis, first and last value, one after the other; an axis that a leaf does
+    not ask about stands in none.
+    """
+
+    axes: tuple[Axis, ...]
+    values: list[float] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._owner = {place: at for at, axis in enumerate(self.axes) for place in axis.places[0]}
+        self._runs: dict[tuple[int, float, int, int], list[list[Span]]] = {}
+
+    def add(self, node: Walk, box: dict[int, Span]) -> None:
+        """Gather the leaves below a node that the values in `box` (by axis) lead to."""
+        if node.__class__ is not tuple:
+            for axis, (first, last) in box.items():
+                self.ends += (len(self.values), axis, first, last)
+            self.values.append(node)
+            return
+        place, threshold, _, *ways = node
+        at = self._owner[place]
+        low, high = box.get(at) or (0, len(self.axes[at].values) - 1)
+        asked = (place, threshold, low, high)
+        if asked not in self._runs:
+            self._runs[asked] = [
+                list(_runs(self.axes[at], *asked, left=left)) for left in (True, False)
+            ]
+        for way, runs in zip(ways, self._runs[asked], strict=True):
+            for run in runs:
+                self.add(way, {**box, at: run})
 
 
 def _runs(

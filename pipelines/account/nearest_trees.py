@@ -15,17 +15,13 @@ import heapq
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipelines.account.forest import Axis, Cell, Doubles, Forest, reachable
 from pipelines.account.levers import Lever
 from pipelines.account.nearest import MOST_CELLS, SLACK, Nearest
 from pipelines.model.plan import Plan, Row, Value
-
-BUDGETS: Final = 15  # tried at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +42,9 @@ class Box:
         low, high = self.low[axis], self.high[axis]
         halves = [(low, at - 1), (at, high)] if up else [(at + 1, high), (low, at)]
         former = forest.cost(axis, low, high)
-        there = np.isfinite(self.spent)
+        others = self.spent - np.where(np.isfinite(former), former, 0.0)
         for first, last in halves:
-            spent = np.full(self.spent.shape, np.inf)
-            more = forest.cost(axis, first, last)
-            spent[there] = self.spent[there] - former[there] + more[there]
+            spent = others + forest.cost(axis, first, last)
             yield Box(_put(self.low, axis, first), _put(self.high, axis, last), spent)
 
 
@@ -97,16 +91,17 @@ class _Search:
     def _halves(self, box: Box, corner: Cell, least: float) -> Iterator[Box]:
         """Yield a box cut in two where the best leaves within `least` ask to leave its corner."""
         forest, at = self.forest, np.array(corner)[:, None]
-        here, within = forest.holds(corner), box.spent <= least + SLACK
-        gains = forest.best(within) - forest.best(here)
-        sizes = np.diff(np.append(forest.starts, len(forest.leaves)))
-        wanted = within & (forest.leaves == np.repeat(forest.best(within), sizes))
-        gain = np.where(wanted, np.repeat(gains, sizes), 0.0)
-        above = np.maximum(forest.low, np.array(box.low)[:, None])
-        below = np.minimum(forest.high, np.array(box.high)[:, None])
-        asked = np.stack([(above > at) @ gain, (below < at) @ gain])
+        within = box.spent <= least + SLACK
+        best = forest.best(within)
+        gains = best - forest.best(forest.holds(corner))
+        wanted = within & (forest.leaves == best[forest.owner]) & (gains > 0.0)[forest.owner]
+        leaves = wanted.nonzero()[0]
+        gain = gains[forest.owner[leaves]]
+        above = np.maximum(forest.low[:, leaves], np.array(box.low)[:, None])
+        below = np.minimum(forest.high[:, leaves], np.array(box.high)[:, None])
+        asked = np.concatenate([(above > at) @ gain, (below < at) @ gain])
         if asked.max() > 0.0:
-            side, axis = divmod(int(asked.argmax()), asked.shape[1])
+            side, axis = divmod(int(asked.argmax()), len(above))
             ends = (above, below)[side][axis]
             far = (ends < corner[axis]) if side else (ends > corner[axis])
             weights = np.bincount(ends[far], gain[far])
@@ -120,19 +115,9 @@ class _Search:
 
     def _push(self, least: float, box: Box) -> None:
         """Keep a box for later with the least it can cost, unless nothing of it is high enough."""
-        costs = np.unique(box.spent[np.isfinite(box.spent) & (box.spent > least)])
-        budgets = np.append(least, costs)
-        if self._enough(box, budgets[-1:])[0]:
-            while len(budgets) > 1:
-                step = -(-len(budgets) // BUDGETS)
-                last = budgets[step - 1 :: step]
-                found = self._enough(box, last)
-                first = int(found.argmax()) if found.any() else len(last)
-                budgets = budgets[first * step : (first + 1) * step]
-            self._put_back(float(budgets[0]), box)
-
-    def _enough(self, box: Box, budgets: Doubles) -> NDArray[np.bool_]:
-        return np.asarray(self.forest.highest(box.spent, budgets) >= self.needed - SLACK)
+        found = self.forest.least(box.spent, self.needed)
+        if found < math.inf:
+            self._put_back(max(least, found), box)
 
     def _put_back(self, least: float, box: Box) -> None:
         self.pushed += 1
