@@ -212,8 +212,8 @@ def _openings(ledger: Ledger, lost: Iterable[int]) -> Iterator[bytes]:
 def _line(index: int, frame: bytes, left: Left) -> bytes:
     if not left.fields:
         return b'{"frame":"%b","index":%d}\n' % (base64.b64encode(frame), index)
-    content = audit_check.unframe(frame)[1]
-    told = audit_check.left_out(frame, left.paths(content))
+    salt, content = audit_check.unframe(frame)
+    told = audit_check.left_out(salt, content, left.paths(content))
     return msgspec.json.encode({"index": index, **told}) + b"\n"
 
 

@@ -68,9 +68,8 @@ def unframe(frame: bytes) -> tuple[bytes, dict[str, Any]]:
     return frame[:SALT_SIZE], content
 
 
-def left_out(frame: bytes, paths: list[str]) -> dict[str, Any]:
-    """Return what is disclosed of a record: its content without some fields, and their digests."""
-    salt, content = unframe(frame)
+def left_out(salt: bytes, content: dict[str, Any], paths: list[str]) -> dict[str, Any]:
+    """Take fields out of a record's content; return what is disclosed of it, with their digests."""
     shut = {}
     for path in paths:
         there, value = take(content, path)
@@ -140,7 +139,7 @@ class Bundle:
             return line["content"], False
         verify.require(sha256(frame) == fields["pc"][0], f"record {line['index']} was changed")
         if "frame" not in line:
-            made = left_out(frame, list(line["shut"]))
+            made = left_out(*unframe(frame), list(line["shut"]))
             same = (made["content"], made["shut"]) == (line["content"], line["shut"])
             verify.require(same, f"record {line['index']} is not what its receipt says")
         return unframe(frame)[1], True
