@@ -29,11 +29,15 @@ def run(site: Site, host: str, port: int) -> None:
     """Serve until the process is told to end."""
     import uvicorn
 
+    from pipelines.decisions.service.connection import bounded
+
     try:
         uvicorn.run(
             create(site),
             host=host,
             port=port,
+            http=bounded(site.gate.largest),
+            ws="none",
             access_log=False,
             server_header=False,
             forwarded_allow_ips=FORWARDED,

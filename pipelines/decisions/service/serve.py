@@ -70,7 +70,7 @@ def run(
     """
     import uvicorn
 
-    from pipelines.decisions.service.connection import Connection
+    from pipelines.decisions.service.connection import bounded
 
     keys = api_keys(state, settings)
     watch = InForce(open_registry, params.decide, state.temporary, challenger)
@@ -87,7 +87,7 @@ def run(
             create(Service(desk, settings, keys, limit)),
             host=settings.host,
             port=settings.port,
-            http=Connection,
+            http=bounded(settings.largest_request),
             ws="none",
             access_log=False,
             server_header=False,
