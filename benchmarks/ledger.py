@@ -44,6 +44,8 @@ CALLERS = 32
 ALONE = 10
 EACH = 20
 BATCH = 1000
+# Until a write-ahead log has been filled once, each sync waits for the file to grow as well.
+BEFORE = 4
 CHUNK = 10_000
 PROOFS = 500
 SYNCS = 200
@@ -153,7 +155,9 @@ def sqlite_figures(folder: Path, rounds: int) -> dict[str, object]:
     """Return the ratios for SQLite."""
     place = SqlitePlace(folder)
     ledger, bare = place.ledger(), bare_sqlite(folder / "bare.db")
-    record_batch(ledger, KNOWN)
+    for _ in range(BEFORE):
+        record_batch(ledger, KNOWN)
+        bare(1, BATCH)()
     figures = sync_figure(folder)
     for whom, numbers in SUBJECTS.items():
         alone = partial(record, ledger, ALONE, numbers)
