@@ -12,7 +12,7 @@ from pipelines.ledger.store import Writing
 from pipelines.ledger.tiles import ReadTile, node_lookup
 from pipelines.ledger.tree import peaks_at, root_of
 
-KEEP: Final = "keep both as they are; a restored backup goes on as a new log"
+KEEP: Final = "keep both as they are: infra/runbook/backup-and-restore.md"
 
 
 @dataclass(frozen=True, slots=True)
