@@ -107,6 +107,9 @@ class Registry(Protocol):
     def fetch(self, version: str, folder: Path) -> None:
         """Copy the files of a version into `folder`, unchecked."""
 
+    def show(self, version: str, name: str, folder: Path) -> None:
+        """Show a folder's files beside a version, under `name`: no part of it, written over."""
+
     def approvals(self, version: str) -> Sequence[Approval]:
         """Return what people said about a version, oldest first."""
 

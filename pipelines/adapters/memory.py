@@ -74,6 +74,12 @@ class MemoryRegistry(WriteOnce):
             raise NotThere("no such model version", observed=version)
         shutil.copytree(self._folder / version, folder, dirs_exist_ok=True)
 
+    def show(self, version: str, name: str, folder: Path) -> None:
+        """Keep files beside a version."""
+        self._recorded(version)
+        beside = self._folder.with_name(f"{self._folder.name}-shown") / version / name
+        shutil.copytree(folder, beside, dirs_exist_ok=True)
+
     def approve(self, approval: Approval) -> None:
         """Keep an approval or a rejection with its version."""
         self._recorded(approval.version)

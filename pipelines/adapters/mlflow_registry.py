@@ -23,6 +23,7 @@ from pipelines.adapters.write_once import contradiction, registration
 from pipelines.environments import locked
 from pipelines.errors import IntegrityBroken, NotThere
 from pipelines.layout import State
+from pipelines.markdown import plain
 from pipelines.ports import RegistryEntry, bound_tags
 from pipelines.records import Approval, ModelVersion, Promotion
 
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 __all__ = ["MlflowRegistry", "prepare"]
 # Among the run's files, as `folders` of its entry names them.
 REPORT = f"{flow.path('checks')}/index.html"
+IN_FORCE = "\n\n### Who made it decide\n\n"
+# MLflow keeps 5,000 characters of a description; a whole reason stands in the tag and the trail.
+LONGEST, LONGEST_REASON = 5000, 300
 
 
 class MlflowRegistry(Register):
@@ -177,6 +181,13 @@ class MlflowRegistry(Register):
             found = store.download_artifacts(mlflow_model.FILES, dst_path=temporary)
             shutil.copytree(found, folder, copy_function=shutil.copyfile, dirs_exist_ok=True)
 
+    def show(self, version: str, name: str, folder: Path) -> None:
+        """Show a folder's files among the artifacts of the version's run."""
+        record = self._recorded(version)
+        with self._mlflow.asking() as client:
+            run = client.get_run(record.registry_run)
+            self._mlflow.artifacts(run.info.artifact_uri).log_artifacts(str(folder), name)
+
     # approvals and promotions
 
     def approve(self, approval: Approval) -> None:
@@ -193,6 +204,8 @@ class MlflowRegistry(Register):
                 ("clew.approval", word),
                 ("clew.approval_id", approval.id),
                 ("clew.approval_by", approval.person),
+                ("clew.approval_at", approval.at),
+                ("clew.approval_reason", approval.reason),
             ):
                 client.set_model_version_tag(self._name, record.version, name, value)
 
@@ -217,7 +230,23 @@ class MlflowRegistry(Register):
             client.set_registered_model_tag(self._name, _tag(promotion), text)
             word = f"{promotion.kind} {promotion.number} by {promotion.person}, {promotion.at}"
             client.set_model_version_tag(self._name, promotion.version, "clew.in_force", word)
+            said = client.get_model_version(self._name, promotion.version).description or ""
+            told = said.partition(IN_FORCE)[0] + IN_FORCE + self._story(promotion.version)
+            told = told if len(told) <= LONGEST else f"{told[: LONGEST - 1]}…"
+            client.update_model_version(self._name, promotion.version, description=told)
         self._record_settled(promotion)
+
+    def _story(self, version: str) -> str:
+        """Return who made a version decide, when and why, as a Markdown list; newest first."""
+        given = {each.id: each for each in self.approvals(version)}
+        lines = []
+        for each in reversed(super().promotions()):
+            if each.version == version:
+                lines.append(f"- {_words(each.kind, each.person, each.reason, each.at)}")
+                if approval := given.get(each.approval_id or ""):
+                    who = approval.person, approval.reason, approval.at
+                    lines.append(f"- {_words('approved', *who)}")
+        return "\n".join(lines)
 
     def aliases(self) -> Mapping[str, str]:
         """Return each alias and the version it names as it stands."""
@@ -231,6 +260,11 @@ class MlflowRegistry(Register):
                 client.delete_registered_model_alias(self._name, alias)
             else:
                 client.set_registered_model_alias(self._name, alias, version)
+
+
+def _words(what: str, person: str, reason: str, at: str) -> str:
+    short = reason if len(reason) <= LONGEST_REASON else f"{reason[:LONGEST_REASON]}…"
+    return f"{what}, {at}, by {plain(person)}: {plain(short)}"
 
 
 def _tag(promotion: Promotion) -> str:

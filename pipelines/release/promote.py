@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,10 @@ from pipelines.ports import Context, Registry
 from pipelines.records import Approval, ModelVersion, Promotion
 from pipelines.release import champion, history
 from pipelines.release.approve import named, reasoned
+from pipelines.release.documents.write import card_in_force
 from pipelines.release.proposal import approval_problem, propose
+
+log = logging.getLogger("clew.promote")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +140,7 @@ def _append(registry: Registry, wanted: Promotion) -> Promoted:
             expected=f"version {wanted.version}",
             hint="clew history",
         )
+    _show_card(registry, wanted.version)
     return Promoted(wanted, unchanged=False)
 
 
@@ -144,7 +149,20 @@ def _in_force(registry: Registry, trail: Sequence[Promotion]) -> Promoted:
     for alias, version in history.aliases_after(trail).items():
         if registry.aliases().get(alias) != version:
             registry.point(alias, version)
+    _show_card(registry, trail[-1].version)
     return Promoted(trail[-1], unchanged=True)
+
+
+def _show_card(registry: Registry, version: str) -> None:
+    """Show the card that names the approver. The change is made: it does not hang on its card."""
+    try:
+        card_in_force(registry, registry.version(version))
+    except Exception as error:  # noqa: BLE001 - an undo in an incident must not look refused
+        log.warning(
+            "the card in force was not written (%s): clew document model-card %s",
+            type(error).__name__,
+            version,
+        )
 
 
 def _former(registry: Registry, trail: Sequence[Promotion], version: str) -> str:

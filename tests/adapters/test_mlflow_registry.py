@@ -119,6 +119,70 @@ def test_a_number_of_the_trail_is_written_once(registry: Registry, tmp_path: Pat
     assert [first] == list(registry.promotions())
 
 
+def shown_of(mlflow: MlflowRegistry) -> Any:
+    """Return the first version as MLflow lists it."""
+    with mlflow._mlflow.asking() as client:
+        return client.get_model_version(mlflow.model_name, "1")
+
+
+def test_mlflow_shows_who_made_a_version_decide(mlflow: MlflowRegistry, tmp_path: Path) -> None:
+    """Approver, promoter, times and reasons stand under its description, as text alone."""
+    found = mlflow.register(registries.entry(tmp_path / "a", mlflow.model_name))
+    given = Approval(
+        verdict_id=found.verdict_id,
+        model_name=mlflow.model_name,
+        version=found.version,
+        approved=True,
+        person="Grace [x](y)",
+        reason="seen\n# all",
+        at="2026-11-22T08:00:00+00:00",
+    )
+    mlflow.approve(given)
+    made = mlflow.append(registries.promotion(mlflow.model_name, approval_id=given.id))
+    mlflow.settle(made)
+    mlflow.settle(made)
+    listed = shown_of(mlflow)
+    assert (given.reason, given.at) == (
+        listed.tags["clew.approval_reason"],
+        listed.tags["clew.approval_at"],
+    )
+    _, _, story = listed.description.partition("### Who made it decide\n\n")
+    assert listed.description.startswith("words")
+    assert [
+        "- promote, 2026-11-22T09:00:00+00:00, by Ada: better",
+        r"- approved, 2026-11-22T08:00:00+00:00, by Grace \[x\](y): seen # all",
+    ] == story.splitlines()
+
+
+def test_a_long_story_fits_where_mlflow_keeps_it(mlflow: MlflowRegistry, tmp_path: Path) -> None:
+    """However often and with however many words: a promotion is not held up by its description."""
+    mlflow.register(registries.entry(tmp_path / "a", mlflow.model_name))
+    former = None
+    for number in range(1, 21):
+        made = registries.promotion(
+            mlflow.model_name, number=number, former_id=former, reason=f"{number} " + "x" * 1900
+        )
+        former = mlflow.append(made).id
+        mlflow.settle(made)
+    text = shown_of(mlflow).description
+    assert len(text) <= 5000
+    assert text.index("20 xx") < text.index("19 xx")
+
+
+def test_what_is_shown_beside_a_version_is_no_part_of_it(
+    registry: Registry, tmp_path: Path
+) -> None:
+    """Files that are shown, also twice, leave the version's own as they are."""
+    found = registry.register(registries.entry(tmp_path / "a", registry.model_name))
+    (tmp_path / "cards").mkdir()
+    (tmp_path / "cards" / "card.md").write_text("who")
+    registry.show(found.version, "in-force", tmp_path / "cards")
+    registry.show(found.version, "in-force", tmp_path / "cards")
+    registry.fetch(found.version, tmp_path / "fetched")
+    assert [] == list((tmp_path / "fetched").rglob("card.md"))
+    assert found == registry.version(found.version)
+
+
 def test_a_promotion_is_settled_when_it_is_noted(registry: Registry, tmp_path: Path) -> None:
     """A promotion is unsettled until settle is called, and settling twice does no harm."""
     registry.register(registries.entry(tmp_path, registry.model_name))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -18,7 +19,9 @@ from pipelines.errors import (
 )
 from pipelines.records import Approval, ModelVersion, Verdict
 from pipelines.release import approve, champion, history, policy, promote, proposal, register
+from pipelines.release.documents.write import IN_FORCE
 from pipelines.release.promote import Promoted
+from pipelines.release.version_files import fetched
 from pipelines.typed import read_json
 from tests.release import cases
 from tests.release.versions import Bench
@@ -48,6 +51,32 @@ def test_a_passed_and_approved_version_becomes_champion(bench: Bench) -> None:
         made.reason,
     )
     assert [made] == list(bench.registry.promotions())
+
+
+def test_the_card_in_force_names_its_approver(quick: Bench, tmp_path: Path) -> None:
+    """It stands beside the version's files, which are as they were sealed."""
+    version = quick.registered()
+    given = quick.approved(version)
+    promote.run(quick.context, version=version.version, approval=given.id, **WHO)
+    card = tmp_path / "memory-shown" / version.version / IN_FORCE / "model-card.md"
+    told = card.read_text(encoding="utf-8")
+    for words in (f"{cases.MODEL_NAME} version {version.version}", given.reason, WHO["reason"]):
+        assert words in told
+    sealed = fetched(quick.registry, version, tmp_path / "v").documents / "model-card.md"
+    assert given.reason not in sealed.read_text(encoding="utf-8")
+
+
+def test_a_promotion_does_not_hang_on_its_card(quick: Bench, tmp_path: Path) -> None:
+    """Where the card cannot be written the promotion stands, and asking again writes it."""
+    version = quick.registered()
+    given = quick.approved(version)
+    beside = tmp_path / "memory-shown"
+    beside.write_text("in the way")
+    found = promote.run(quick.context, version=version.version, approval=given.id, **WHO)
+    assert (False, "1") == (found.unchanged, quick.registry.aliases()["champion"])
+    beside.unlink()
+    assert promote.run(quick.context, version=version.version, **WHO).unchanged
+    assert (beside / version.version / IN_FORCE / "model-card.md").is_file()
 
 
 def test_the_former_champion_becomes_previous(quick: Bench) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import Final
 
-from pipelines.release.documents import crosswalk, markdown, page, template
+from pipelines.ports import Registry
+from pipelines.records import ModelVersion
+from pipelines.release.documents import crosswalk, markdown, page, standing, template
 from pipelines.release.documents.changed import of_change
 from pipelines.release.documents.data import of_data
 from pipelines.release.documents.declared import of_declared
@@ -13,9 +17,10 @@ from pipelines.release.documents.judged import of_verdict
 from pipelines.release.documents.metrics import of_evaluation
 from pipelines.release.documents.model import of_model
 from pipelines.release.documents.template import Document
-from pipelines.release.version_files import VersionFiles, record_id
+from pipelines.release.version_files import VersionFiles, fetched, record_id
 
 CARD: Final = "model-card"
+IN_FORCE: Final = "documents-in-force"
 FORMATS: Final = {"md": markdown.write, "html": page.write}
 
 
@@ -39,6 +44,23 @@ def document(kind: str, found: Known, subject: str) -> Document:
 def card(files: VersionFiles, model_name: str) -> None:
     """Write the model card into a version's own files, before it has a number."""
     made = document(CARD, known(files), f"{model_name}, candidate {record_id(files.record)[:12]}")
-    files.documents.mkdir()
+    _write(made, files.documents)
+
+
+def card_in_force(registry: Registry, version: ModelVersion) -> None:
+    """Show the card of a version that was made champion: with its number, approver and history.
+
+    It stands beside the version's own files; the card among them was there when it was approved.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "documents"
+        files = fetched(registry, version, Path(name) / "version")
+        found = known(files) | standing.of_version(registry, version)
+        _write(document(CARD, found, f"{version.model_name} version {version.version}"), folder)
+        registry.show(version.version, IN_FORCE, folder)
+
+
+def _write(made: Document, folder: Path) -> None:
+    folder.mkdir()
     for suffix, write in FORMATS.items():
-        (files.documents / f"{CARD}.{suffix}").write_text(write(made), encoding="utf-8")
+        (folder / f"{CARD}.{suffix}").write_text(write(made), encoding="utf-8")
