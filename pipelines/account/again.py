@@ -53,7 +53,7 @@ class Surroundings(Record, frozen=True):
 
     `code` is the version's own commit, or, `present`, the digest of the code that runs now. What
     was loaded to score is the model, or the plan that was taken out of it and kept; beside a plan
-    no BLAS is loaded.
+    no BLAS takes part.
     `missing` are features of the recorded processor that this one lacks.
     """
 

@@ -13,12 +13,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from pipelines.errors import IntegrityBroken
-from pipelines.model.leaf_sums import LeafSums
 from pipelines.model.leaves import players
 from pipelines.model.plan import Plan, Row
 from pipelines.records import Reference
+
+if TYPE_CHECKING:
+    from pipelines.model.leaf_sums import LeafSums
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,9 @@ class Explainer:
 
     @cached_property
     def _leaf_sums(self) -> LeafSums:
+        # A replay by a kept plan loads numpy for the reasons of trees alone.
+        from pipelines.model.leaf_sums import LeafSums
+
         return LeafSums(self.plan, self.reference)
 
     @cached_property
