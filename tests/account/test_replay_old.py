@@ -155,7 +155,10 @@ def test_its_model_still_answers_what_if(old: Old, kind: str) -> None:
 
 
 def test_its_environment_is_built_without_an_index(old: Old, tmp_path: Path) -> None:
-    """With the wheels kept, a fresh environment comes from them alone, each checked by hash."""
+    """With the wheels kept, a fresh environment comes from them alone, each checked by hash.
+
+    Its modules are compiled, the packages' own tests are not.
+    """
     state = State(tmp_path / "var")
     kept = keep.keep(LOCK, state)
     assert not kept.unchanged
@@ -165,6 +168,9 @@ def test_its_environment_is_built_without_an_index(old: Old, tmp_path: Path) -> 
         for name, value in nowhere.items():
             patch.setenv(name, value)
         python = model_python(LOCK, state)
+    site = next((python.parent.parent / "lib").glob("python*/site-packages"))
+    compiled = [(site / "numpy" / each / "__pycache__").is_dir() for each in ("lib", "lib/tests")]
+    assert [True, False] == compiled
     told = subprocess.run(
         [str(python), "-c", "import sklearn, numpy; print(sklearn.__version__, numpy.__version__)"],
         capture_output=True,
