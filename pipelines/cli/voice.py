@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import Final
 
 import click
@@ -13,15 +16,20 @@ from pipelines.canonical import CONTROL
 from pipelines.errors import ClewError
 from pipelines.typed import plain
 
+NARROW: Final = 12  # columns of text: no narrower than that is one folded
 GAP: Final = "\ufffd"  # for a control sign
 
 
 def result(rows: Sequence[Mapping[str, object]], *, as_json: bool) -> None:
-    """Print the result: one JSON document, or a table whose columns are the rows' keys."""
+    """Print the result: one JSON document, or a table whose columns are the rows' keys.
+
+    On a terminal the table is folded to its width; elsewhere every row is one line.
+    """
     if as_json:
         click.echo(json.dumps(list(rows), indent=2, ensure_ascii=False))
     elif rows:
-        for line in table(rows):
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        for line in table(rows, width):
             click.echo(line)
 
 
@@ -35,14 +43,33 @@ def record(value: Mapping[str, object], *, as_json: bool) -> None:
         click.echo(f"{key:<{width}}  {'-' if item is None else CONTROL.sub(GAP, str(item))}")
 
 
-def table(rows: Sequence[Mapping[str, object]]) -> list[str]:
-    """Return rows as aligned lines of text with a heading."""
+def table(rows: Sequence[Mapping[str, object]], width: int | None = None) -> list[str]:
+    """Return rows as aligned lines of text with a heading.
+
+    Where `width` is given and too small, the widest columns are folded until the table fits, or
+    until none is wider than NARROW.
+    """
     names = list(rows[0])
     cells = [names, *[[_cell(row.get(name)) for name in names] for row in rows]]
     widths = [max(len(row[number]) for row in cells) for number in range(len(names))]
-    lines = ["  ".join(f"{c:<{w}}" for c, w in zip(row, widths, strict=True)) for row in cells]
-    rule = "  ".join("-" * width for width in widths)
-    return [line.rstrip() for line in [lines[0], rule, *lines[1:]]]
+    while width and sum(widths) + 2 * (len(widths) - 1) > width and max(widths) > NARROW:
+        widths[widths.index(max(widths))] -= 1
+    rule = "  ".join("-" * each for each in widths)
+    lines = [line for row in cells for line in _folded(row, widths)]
+    head = len(_folded(cells[0], widths))
+    return [line.rstrip() for line in [*lines[:head], rule, *lines[head:]]]
+
+
+def _folded(row: Sequence[str], widths: Sequence[int]) -> list[str]:
+    """Return one row as the lines it takes in columns of these widths."""
+    columns = [
+        [cell] if len(cell) <= width else textwrap.wrap(cell, width)
+        for cell, width in zip(row, widths, strict=True)
+    ]
+    return [
+        "  ".join(f"{part:<{width}}" for part, width in zip(parts, widths, strict=True))
+        for parts in zip_longest(*columns, fillvalue="")
+    ]
 
 
 def _cell(value: object) -> str:
