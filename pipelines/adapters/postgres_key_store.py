@@ -173,7 +173,7 @@ class PostgresKeyStore:
         newest = max((each for _, each, _ in rows), default=epoch)
         with self._writing() as db:
             db.execute(f"SELECT pg_advisory_xact_lock({WRAPPING})")
-            db.execute(REWRAP, _columns(rows, "bytea integer bytea"))
+            db.execute(REWRAP, [[row[n] for row in rows] for n in range(3)])
             db.execute("UPDATE generation SET epoch = GREATEST(epoch, %s)", [newest])
             if _one(db.execute("SELECT EXISTS (SELECT 1 FROM dek WHERE epoch < %s)", [newest])):
                 raise Unavailable("keys were made while all were wrapped anew", hint="try again")
