@@ -63,7 +63,7 @@ def table(rows: Sequence[Mapping[str, object]], width: int | None = None) -> lis
 def _folded(row: Sequence[str], widths: Sequence[int]) -> list[str]:
     """Return one row as the lines it takes in columns of these widths."""
     columns = [
-        [cell] if len(cell) <= width else textwrap.wrap(cell, width)
+        [cell] if len(cell) <= width else textwrap.wrap(cell, width, break_on_hyphens=False)
         for cell, width in zip(row, widths, strict=True)
     ]
     return [
