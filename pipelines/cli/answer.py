@@ -55,7 +55,7 @@ def trace(decision_id: str, person: str, svg: Path | None, as_json: bool) -> Non
     rows = [{"what": k.kind, "id": k.id, "told": k.told, "link": k.link} for k in found.knots]
     voice.result(rows, as_json=False)
     for each in found.later:
-        voice.note(f"later: {each.kind} {each.id}")
+        voice.note(f"later: {each.kind} {each.id}{f' by {each.by}' if each.by else ''}")
     seal = found.sealed
     voice.note(f"sealed: entry {seal.index} of {seal.size} in {seal.log}, root {seal.root}")
 

@@ -13,7 +13,7 @@ from typing import Final
 import click
 
 from pipelines.canonical import CONTROL
-from pipelines.errors import ClewError
+from pipelines.errors import BadRequest, ClewError
 from pipelines.typed import plain
 
 NARROW: Final = 12  # columns of text: no narrower than that is one folded
@@ -40,7 +40,16 @@ def record(value: Mapping[str, object], *, as_json: bool) -> None:
         return
     width = max(map(len, value), default=0)
     for key, item in value.items():
-        click.echo(f"{key:<{width}}  {'-' if item is None else CONTROL.sub(GAP, str(item))}")
+        click.echo(f"{key:<{width}}  {_line(item)}")
+
+
+def _line(item: object) -> str:
+    """Return a value on one line; what has parts as JSON."""
+    if item is None:
+        return "-"
+    parts = isinstance(item, (dict, list, tuple))
+    text = json.dumps(item, ensure_ascii=False, default=str) if parts else str(item)
+    return CONTROL.sub(GAP, text)
 
 
 def table(rows: Sequence[Mapping[str, object]], width: int | None = None) -> list[str]:
@@ -107,7 +116,11 @@ def confirm(lines: Sequence[str], *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise click.UsageError("this changes what decides about people: add --yes to go on")
+        raise BadRequest(
+            "this changes what decides about people",
+            observed="nobody to ask",
+            hint="the same command with --yes",
+        )
     click.confirm("Go on?", abort=True, err=True)
 
 

@@ -61,7 +61,7 @@ def watch(
             where=chosen.name,
             observed=f"{len(made.alarms)} alarms",
             expected="none",
-            hint=f"action: {made.action}",
+            hint=f"{'done was' if acts else 'with --act is done'} what params asks: {made.action}",
         )
 
 

@@ -41,7 +41,7 @@ WORDS: Final[dict[Measure, str]] = {
     "jensen_shannon": "Jensen-Shannon distance (base 2)",
     "null_rate": "change of the share of missing values",
     "new_values": "share of values that training never saw",
-    "mean": "the mean moved by this many standard deviations",
+    "mean": "the mean's move in standard deviations",
 }
 COARSE: Final = 10  # bins of PSI: its noise grows with their number
 BASE_2: Final = 1.0 / math.log(2.0)
