@@ -96,6 +96,7 @@ def clew() -> None:
 def main(words: list[str] | None = None) -> Any:  # noqa: ANN401
     """Run the command line and leave with the error tree's exit code."""
     os.environ.update(quiet.TELEMETRY_OFF | quiet.ONE_THREAD)
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # its notes are not the result
     try:
         clew.main(args=words, prog_name="clew", standalone_mode=False)
     except ClewError as error:
