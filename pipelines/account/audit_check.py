@@ -83,7 +83,7 @@ class Bundle:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.raw = (folder / "manifest.json").read_bytes()
+        self.raw = verify.read(folder / "manifest.json")
         self.manifest: dict[str, Any] = json.loads(self.raw)
         self.withheld: dict[str, str] = self.manifest.get("withheld", {})
         self.wanted: dict[int, dict[str, Any]] = {}
@@ -150,7 +150,7 @@ class Bundle:
         for name, digest in told.items():
             path = self.folder / name
             inside = self.folder.resolve() in path.resolve().parents
-            verify.require(inside and sha256(path.read_bytes()) == digest, f"{name} was changed")
+            verify.require(inside and sha256(verify.read(path)) == digest, f"{name} was changed")
         here = {p.relative_to(self.folder) for p in self.folder.rglob("*") if p.is_file()}
         more = {p.as_posix() for p in here if p.parts[0] not in OWN} - told.keys()
         verify.require(not more, f"{len(more)} files are not in the manifest")
@@ -160,7 +160,7 @@ class Bundle:
         known = self.manifest["files"] | self.withheld
         for name in self.manifest["versions"]:
             top = f"versions/{name}/"
-            record = json.loads((self.folder / top / "version.json").read_bytes())
+            record = json.loads(verify.read(self.folder / top / "version.json"))
             own = {p.removeprefix(top): known[p] for p in known if p.startswith(top)}
             made = {MODEL: record["model_sha256"]}
             made |= {path: digest for path, digest in own.items() if path not in BESIDE}
@@ -183,11 +183,11 @@ class Bundle:
 
 def entries(log: Path) -> Iterator[bytes]:
     """Yield the entries of a folder of tiles, in order."""
-    size = int((log / "checkpoint").read_text().split("\n")[1])
+    size = int(verify.read(log / "checkpoint").split(b"\n")[1])
     for n in range(-(-size // verify.TILE)):
         width = min(verify.TILE, size - n * verify.TILE)
         path = log / verify.tile_path("entries", n, width)
-        yield from verify.unpack(path.read_bytes(), width)
+        yield from verify.unpack(verify.read(path), width)
 
 
 def lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -199,8 +199,8 @@ def lines(path: Path) -> Iterator[dict[str, Any]]:
 
 def receipt(folder: Path) -> tuple[str, bytes]:
     """Return the entry's id and the record of a receipt."""
-    fields = json.loads((folder / "entry.json").read_bytes())
-    return fields["id"], (folder / "record.bin").read_bytes()
+    fields = json.loads(verify.read(folder / "entry.json"))
+    return fields["id"], verify.read(folder / "record.bin")
 
 
 def check(
@@ -220,7 +220,7 @@ def check(
         return finding.code, str(finding)
     except OSError as error:
         return verify.CANNOT, f"cannot check: {type(error).__name__}"
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+    except verify.BROKEN as error:
         return verify.TAMPERED, f"broken beyond reading: {type(error).__name__}"
 
 

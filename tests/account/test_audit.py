@@ -340,6 +340,20 @@ def test_a_changed_bundle_is_not_fine(
     assert verify.FINE != check(made, tmp_path / "b")[0]
 
 
+def test_a_bundle_made_to_break_its_reader_is_answered(
+    full: tuple[World, list[bytes]], tmp_path: Path
+) -> None:
+    """What nests without end is tampering, and what has no end cannot be checked: no traceback."""
+    made, _ = full
+    bundle(made, tmp_path / "b")
+    manifest = tmp_path / "b" / "manifest.json"
+    manifest.write_bytes(b"[" * 100_000)
+    assert verify.TAMPERED == check(made, tmp_path / "b")[0]
+    manifest.unlink()
+    manifest.symlink_to("/dev/zero")
+    assert verify.CANNOT == check(made, tmp_path / "b")[0]
+
+
 def recorded_anew(made: World, folder: Path) -> None:
     """Record a forged manifest as another audit and export the log anew: an operator's last try."""
     from pipelines.ledger.bundle import write_tiles
