@@ -33,6 +33,7 @@ from pipelines.watch.profile import WindowProfile
 from pipelines.whole_file import write_whole
 
 CHARTS: Final = 12
+WIDEST: Final = 9  # columns; the widest table decides how wide the page is
 DIGITS: Final = 5  # of what is drawn
 CATEGORIES_DRAWN: Final = 12
 NEW: Final = "(not seen in training)"
@@ -80,8 +81,7 @@ def values(made: WatchReport) -> dict[str, list[list[str | float]]]:
 
 
 def _findings(made: WatchReport) -> Table:
-    # What it is of stands last: a group of many attributes is long, and would push the figures out.
-    columns = ("status", "check", "measure", "value", "bound", "chance", "p", "n", "action", "of")
+    columns = ("status", "check", "of", "measure", "value", "bound", "chance", "p", "n", "action")
     return plain_table("Findings, the worst first", columns, map(_row, made.findings))
 
 
@@ -105,7 +105,7 @@ def _said(made: WatchReport) -> Iterator[Table]:
 
 def _row(each: Finding) -> tuple[CELL, ...]:
     numbers = (each.value, each.bound, each.floor, each.p_adjusted, each.n)
-    return (each.status, each.check, each.measure, *numbers, each.action, each.of)
+    return (each.status, each.check, each.of, each.measure, *numbers, each.action)
 
 
 def _columns(profile: WindowProfile, baseline: Baseline) -> Table:
@@ -136,18 +136,27 @@ def _tables(tables: Mapping[str, Json]) -> Iterator[Table]:
     """Yield the report's own tables: a list of records as one, anything else by its keys."""
     for title, value in tables.items():
         if isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
-            yield _records(title, value)
+            yield from _records(title, value)
         elif value:
             pairs = value.items() if isinstance(value, dict) else enumerate(_listed(value))
             rows = [(str(name), _text(item)) for name, item in pairs]
             yield plain_table(title, ("name", "value"), rows)
 
 
-def _records(title: str, records: Sequence[Any]) -> Table:
+def _records(title: str, records: Sequence[Any]) -> Iterator[Table]:
+    """Yield records as tables that a window has room for, each with what the rows are of first."""
     names = list(dict.fromkeys(name for each in records for name in each))
-    return plain_table(
-        title, names, [[_text(each.get(name)) for name in names] for each in records]
-    )
+    of = [name for name in names if any(isinstance(each.get(name), str) for each in records)]
+    figures = [name for name in names if name not in of]
+    room = max(WIDEST - len(of), 1)
+    parts = [figures[at : at + room] for at in range(0, len(figures), room)] or [[]]
+    for number, part in enumerate(parts, 1):
+        shown = [*of, *part]
+        yield plain_table(
+            f"{title} ({number} of {len(parts)})" if len(parts) > 1 else title,
+            [name.replace("_", " ") for name in shown],
+            [[_text(each.get(name)) for name in shown] for each in records],
+        )
 
 
 def _listed(value: Json) -> list[Json]:

@@ -242,3 +242,15 @@ def test_evidently_agrees_where_the_method_is_the_same(shift: float) -> None:
         ours["drift/kind/jensen_shannon"], abs=1e-9
     )
     assert values[3]["share"] - 0.75 == pytest.approx(-(ours["missing/holes/null_rate"] or 0))
+
+
+def test_a_table_with_many_figures_is_cut_into_tables_that_fit() -> None:
+    """Each part says of whom its rows are, no figure is left out, and a heading can break."""
+    row = {"accuracy": 0.5, "group": "a", **{f"rate_{number}": 0.1 for number in range(20)}}
+    parts = list(report._records("rates", [row]))
+    assert [f"rates ({number} of 3)" for number in (1, 2, 3)] == [each["title"] for each in parts]
+    assert {"group"} == {each["columns"][0] for each in parts}
+    assert report.WIDEST == max(len(each["columns"]) for each in parts)
+    shown = [name for each in parts for name in each["columns"][1:]]
+    assert ["accuracy", *(f"rate {number}" for number in range(20))] == shown
+    assert all(len(each["columns"]) == len(each["rows"][0]) for each in parts)
