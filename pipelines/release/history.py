@@ -107,6 +107,14 @@ def now() -> str:
     return dt.datetime.now(dt.UTC).isoformat(timespec="microseconds")
 
 
+def now_after(trail: Sequence[Promotion]) -> str:
+    """Return the time now; where the clock was put back, the last promotion's.
+
+    Tenures follow one another then, and nobody was champion before they were promoted.
+    """
+    return max([now(), *(each.at for each in trail[-1:])], key=_instant)
+
+
 def _instant(text: str) -> dt.datetime:
     try:
         found = dt.datetime.fromisoformat(text)

@@ -61,7 +61,7 @@ def run(
                 approval_id=given.id if given else None,
                 person=person,
                 reason=reason,
-                at=history.now(),
+                at=history.now_after(trail),
                 kind="promote",
             ),
         )
@@ -92,7 +92,7 @@ def undo(context: Context, *, version: str, person: str, reason: str) -> Promote
                 approval_id=None,
                 person=person,
                 reason=reason,
-                at=history.now(),
+                at=history.now_after(trail),
                 kind="undo",
             ),
         )

@@ -265,6 +265,17 @@ def test_a_stored_approval_without_name_or_reason_does_not_do(
 # undo
 
 
+def test_a_clock_put_back_changes_nothing_of_what_was(
+    quick: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A promotion never stands before the one it followed, whatever the clock says by then."""
+    first = promoted(quick, "one").promotion
+    monkeypatch.setattr(history, "now", lambda: "2020-01-01T00:00:00.000000+00:00")
+    assert first.at == promoted(quick, "two").promotion.at
+    assert first.at == promote.undo(quick.context, version="2", person="E", reason="r").promotion.at
+    assert None is history.champion_at(quick.registry, "2021-01-01T00:00:00+00:00")
+
+
 def test_undo_goes_back_to_the_former_champion(bench: Bench) -> None:
     """One call, with a person and a reason, and the history tells it."""
     promoted(bench, "one")
