@@ -103,6 +103,10 @@ def _place(name: str, lines: Sequence[int], whole: Sequence[bool]) -> list[pa.Ar
 
 def _csv(lines: _Lines, columns: Sequence[str], size: int) -> Iterator[pa.Table]:
     _, header = lines.csv_block(1)
+    if not header:
+        raise DataRefused(
+            "an empty file", where=lines.path.name, expected="a heading that names the columns"
+        )
     order = [header[0].index(name) for name in columns]
     width = len(header[0])
     while True:

@@ -132,6 +132,14 @@ def test_a_parquet_list_is_refused(tmp_path: Path) -> None:
         tables(tmp_path / "a.parquet", ["x"])
 
 
+def test_a_file_without_a_heading_is_refused(tmp_path: Path) -> None:
+    """An empty CSV file says nothing of its columns."""
+    path = tmp_path / "empty.csv"
+    path.write_text("")
+    with pytest.raises(DataRefused):
+        list(read.chunks([path], ["a"], "utf-8", 10))
+
+
 def test_an_enormous_field_is_refused(tmp_path: Path) -> None:
     """A quote that is never closed does not read the rest of the file into memory."""
     path = tmp_path / "a.csv"
