@@ -23,7 +23,7 @@ STATUS: Final[dict[Status, str]] = {
 }
 VALUES: Final = "values"
 REFERENCE, WINDOW = "#8a8a8a", "#4a7ba6"
-HEIGHT: Final = 280
+HEIGHT: Final = 450  # what Evidently leaves for a figure
 
 
 def snapshot(content: dict[str, Any], found: tuple[Finding, ...], **about: Any) -> Any:  # noqa: ANN401
@@ -132,6 +132,8 @@ def _chart(each: dict[str, Any]) -> Any:  # noqa: ANN401
             figure.add_scatter(x=each["x"], y=each[name], mode="lines", name=name, line=line)
         else:
             figure.add_bar(x=each["x"], y=each[name], name=name, marker={"color": color})
-    figure.update_yaxes(range=[0, 1], title="share at most" if each["kind"] == "number" else "")
-    figure.update_layout(height=HEIGHT, margin={"l": 60, "r": 10, "t": 10, "b": 40})
+    share = "share of values at most" if each["kind"] == "number" else "share of values"
+    figure.update_xaxes(title=each["title"])
+    figure.update_yaxes(range=[0, 1], title=share)
+    figure.update_layout(height=HEIGHT, margin={"l": 60, "r": 10, "t": 10, "b": 60})
     return plotly_figure(title=each["title"], figure=figure)
