@@ -185,7 +185,7 @@ def test_reasons_are_four_at_most(shared: World) -> None:
     decided = found.made.decided
     many = msgspec.structs.replace(decided, reasons=decided.reasons[:1] * 9)
     made = msgspec.structs.replace(found.made, decided=many)
-    course = afterwards.Course(replace(found.course.first, made=made), ())
+    course = afterwards.Course(msgspec.structs.replace(found.course.first, made=made), ())
     told = writing.letter(replace(found, course=course), LENDER, "en", DAY.date())
     reasons = next(each for each in told.sections if each.heading == "The principal reasons")
     assert 4 == len(reasons.blocks[1].lines)  # type: ignore[union-attr]
