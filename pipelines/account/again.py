@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,7 +31,10 @@ DRIVER: Final = "pipelines.account.rescore"
 BY_PLAN: Final = "pipelines.account.rescore_by_plan"
 CPU: Final = Path("/proc/cpuinfo")
 TOLD: Final = ("flags", "Features", "model name", "model\t")
-
+# What is in a sandbox is not trusted to answer soon, or in a size that fits into memory.
+ANSWER_SECONDS: Final = 900.0
+ANSWER_BYTES: Final = 1 << 30
+END_SECONDS: Final = 10.0
 
 Loaded = Literal["model", "plan"]
 
@@ -209,7 +213,13 @@ def _started(
 
 def _answer(process: subprocess.Popen[bytes], errors: IO[bytes]) -> bytes:
     assert process.stdout is not None  # noqa: S101 - opened with a pipe
-    found = read_frame(process.stdout)
+    late = threading.Timer(ANSWER_SECONDS, process.kill)
+    late.daemon = True
+    late.start()
+    try:
+        found = read_frame(process.stdout, ANSWER_BYTES)
+    finally:
+        late.cancel()
     if found is None:
         raise _died(process, errors)
     return found
@@ -219,16 +229,21 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     for stream in (process.stdin, process.stdout):
         if stream is not None:
             stream.close()
+    _exit_code(process)
+
+
+def _exit_code(process: subprocess.Popen[bytes]) -> int:
+    """Return how a process ended; one that does not end by itself is killed."""
     try:
-        process.wait(10)
+        return process.wait(END_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.wait()
+        return process.wait()
 
 
 def _died(process: subprocess.Popen[bytes], errors: IO[bytes]) -> Exception:
     """Return the error for a process that ended early, by name alone: texts may quote data."""
-    code = process.wait()
+    code = _exit_code(process)
     errors.seek(0)
     lines = errors.read().decode(errors="replace").strip().splitlines()
     # An error of Clew's goes on over indented lines; its name stands at the start of the first.

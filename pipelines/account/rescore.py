@@ -50,12 +50,13 @@ class Drawn:
         return self.drawn
 
 
-def read_frame(stream: IO[bytes]) -> bytes | None:
-    """Return the next frame; None at the end."""
+def read_frame(stream: IO[bytes], most: int | None = None) -> bytes | None:
+    """Return the next frame; None at the end, or where it says to be longer than `most` bytes."""
     head = stream.read(LENGTH)
-    if len(head) < LENGTH:
+    length = int.from_bytes(head)
+    if len(head) < LENGTH or (most is not None and length > most):
         return None
-    return stream.read(int.from_bytes(head))
+    return stream.read(length)
 
 
 def write_frame(stream: IO[bytes], data: bytes) -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipelines.account import again
 from pipelines.account.sandbox import KINDS, Kind, Sandbox, choose
-from pipelines.errors import NotThere
+from pipelines.errors import NotThere, Unavailable
 
 BASE = Path(sys.base_prefix)
 PYTHON = str(BASE / "bin" / f"python3.{sys.version_info[1]}")
@@ -102,3 +105,18 @@ def _works(kind: Kind) -> bool:
         return choose(kind).kind == kind
     except NotThere:
         return False
+
+
+@pytest.mark.parametrize("says", ["", "sys.stdout.buffer.write(b'\\xff' * 8); sys.stdout.flush()"])
+def test_what_gives_no_answer_is_ended(says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that hangs, or says that it will say more than fits, holds nobody up for ever."""
+    monkeypatch.setattr(again, "ANSWER_SECONDS", 600.0 if says else 1.0)
+    monkeypatch.setattr(again, "END_SECONDS", 0.1)
+    words = [sys.executable, "-c", f"import sys, time; {says or 'pass'}; time.sleep(600)"]
+    with (
+        tempfile.TemporaryFile() as errors,
+        subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process,
+    ):
+        with pytest.raises(Unavailable, match="could not decide again"):
+            again._answer(process, errors)
+        assert -signal.SIGKILL == process.returncode

@@ -153,8 +153,12 @@ def test_a_file_without_an_end_is_not_read(place: Place, name: str) -> None:
     assert verify.CANNOT == code(file.parent, place)
 
 
-def test_two_entries_under_one_id(place: Place) -> None:
-    """Whoever signs a log cannot keep two records under one id and show either."""
+@pytest.mark.parametrize("index", [False, True])
+def test_two_entries_under_one_id(place: Place, index: bool) -> None:
+    """Whoever signs a log cannot keep two records under one id and show either.
+
+    Neither with an index that says that the ids are unique.
+    """
     ledger, copy = filled(place), place.folder / "copy.db"
     copy_log(ledger.store, copy)
     with sqlite3.connect(copy) as db:
@@ -169,8 +173,27 @@ def test_two_entries_under_one_id(place: Place) -> None:
         leaves = [tree.hash_leaf(entry if at == seq else old) for at, _, old in rows]
         head = Checkpoint(ledger.origin, len(rows), tree.grow(0, {}, leaves).root())
         db.execute("UPDATE checkpoint SET note = ?", (head.signed(place.signer),))
+        if index:
+            db.execute("ALTER TABLE entry ADD COLUMN other")
+            db.execute("UPDATE entry SET other = seq")
+            db.execute("CREATE UNIQUE INDEX told ON entry(other)")
+            db.execute("PRAGMA writable_schema=ON")
+            told = "CREATE UNIQUE INDEX told ON entry(id)"
+            db.execute("UPDATE sqlite_master SET sql = ? WHERE name = 'told'", (told,))
     found = verify.verify(copy, place.policy)
     assert (verify.TAMPERED, "two entries have one id") == found
+
+
+def test_a_byte_moved_from_one_column_of_a_part_to_the_next(place: Place) -> None:
+    """A part whose columns are cut elsewhere has the same digest, and opens no more: not fine."""
+    copy = place.folder / "copy.db"
+    copy_log(filled(place).store, copy)
+    with sqlite3.connect(copy) as db:
+        nonce = "CAST(substr(key_id, length(key_id)) || nonce AS BLOB)"
+        change = f"key_id = substr(key_id, 1, length(key_id) - 1), nonce = {nonce}"
+        db.execute(f"UPDATE part SET {change} WHERE seq = 3")  # noqa: S608 - constants
+    found, text = verify.verify(copy, place.policy)
+    assert (verify.UNREADABLE, True) == (found, text.startswith("1 records unreadable"))
 
 
 def test_a_key_of_a_log_is_no_witness(place: Place) -> None:
