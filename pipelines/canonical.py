@@ -14,6 +14,8 @@ from pipelines.errors import BadRequest, NotThere
 BLOCK = 1 << 20
 # Control signs: a terminal carries them out, a log breaks its line at them, no name needs them.
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+# Something to be seen; a byte order mark is blank to some and none to others.
+SEEN = re.compile(r"[^\s\x00-\x1f\x7f-\xa0\ufeff]")
 
 
 def canonical_json(value: object) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pipelines.canonical import CONTROL
+from pipelines.canonical import CONTROL, SEEN
 from pipelines.contract import Column
 from pipelines.data.rules import number_sentinels, required, text_sentinels
 from pipelines.decisions.records import NOBODY, STAFF
@@ -61,7 +61,8 @@ def typed(field: Field, given: object) -> Value:
 def nameable(subject: str) -> bool:
     """Say whether records about a subject can be asked for by name, and are nobody else's."""
     reserved = subject == NOBODY or subject.startswith(STAFF)
-    return subject == subject.strip() and not CONTROL.search(subject) and not reserved
+    blank = not subject or not (SEEN.match(subject) and SEEN.match(subject[-1]))
+    return not (blank or reserved or CONTROL.search(subject))
 
 
 def strange(field: Field, value: Value) -> str | None:

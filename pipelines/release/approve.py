@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipelines.canonical import CONTROL
+from pipelines.canonical import CONTROL, SEEN
 from pipelines.errors import BadRequest, did_you_mean
 from pipelines.params import read as read_params
 from pipelines.ports import Context
@@ -21,7 +21,7 @@ LONGEST_REASON = 2000
 def named(person: str) -> str:
     """Return a person's name, trimmed. Raises BadRequest for nobody, and for more than a line."""
     name = person.strip()
-    if not name or name.lower() in NOBODY or CONTROL.search(name):
+    if not SEEN.search(name) or name.lower() in NOBODY or CONTROL.search(name):
         raise BadRequest(
             "this needs a person with a name",
             where="person",
@@ -35,7 +35,7 @@ def named(person: str) -> str:
 def reasoned(reason: str) -> str:
     """Return a reason, trimmed. Raises BadRequest when it is empty or does not fit the record."""
     text = reason.strip()
-    if not 0 < len(text) <= LONGEST_REASON:
+    if not SEEN.search(text) or len(text) > LONGEST_REASON:
         raise BadRequest(
             "this needs a reason",
             where="reason",

@@ -105,6 +105,7 @@ def test_what_is_no_object_is_refused_as_a_whole(
         ({"person": ""}, "person", "missing"),
         ({"person": "   "}, "person", "not-a-name"),
         ({"person": "p1 "}, "person", "not-a-name"),
+        ({"person": "p\ufeff"}, "person", "not-a-name"),
         ({"person": "p\0"}, "person", "not-a-name"),
         ({"person": "p\nq"}, "person", "not-a-name"),
         ({"person": NOBODY}, "person", "not-a-name"),

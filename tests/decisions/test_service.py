@@ -233,6 +233,8 @@ def test_a_stop_names_the_key_that_threw_it(bench: Bench, tmp_path: Path) -> Non
     keys = tmp_path / "api-keys.json"
     headers = {"Authorization": f"Bearer {api_keys.create(keys, 'root', [Role.ADMIN])}"}
     client, word = bench.client(ApiKeys(keys)), {"person": "Ada", "reason": "complaints"}
+    nobody = client.post("/v1/stop", json=word | {"person": " "}, headers=headers)
+    assert (400, None) == (nobody.status_code, bench.switch.on())
     client.post("/v1/stop", json=word, headers=headers)
     assert "Ada, by the key root" == bench.switch.on().person  # type: ignore[union-attr]
 

@@ -34,6 +34,7 @@ from pipelines.decisions.service.limits import (
 from pipelines.decisions.service.settings import ServiceSettings, loopback
 from pipelines.decisions.service.stop import resume, stop
 from pipelines.errors import BadRequest, ClewError
+from pipelines.release.approve import named
 
 DECISIONS: Final = "/v1/decisions"
 DECIDE: Final = ("http", DECISIONS, "POST")
@@ -185,7 +186,8 @@ class Routes:
     async def _throw(self, request: Request, act: Callable[..., str]) -> str:
         caller = self.service.admit(request, Role.ADMIN)
         word, desk = _word(await self.service.body(request)), self.service.desk
-        person = word.person if caller is LOCAL else f"{word.person}, by the key {caller.name}"
+        person = named(word.person)
+        person = person if caller is LOCAL else f"{person}, by the key {caller.name}"
         return await desk.aside(act, desk.switch, desk.recorder.ledger, person, word.reason)
 
     async def health(self) -> Response:

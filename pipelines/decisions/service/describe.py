@@ -8,6 +8,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from pipelines.canonical import CONTROL, SEEN
 from pipelines.contract import Column, Contract
 from pipelines.decisions.admit import VERSION, Admission
 from pipelines.decisions.fields import Field
@@ -27,7 +28,9 @@ PAGE_HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'"
 }
 TEXT: Final = {"type": "string"}
-SAYS: Final = "[^\\s\\x00-\\x1f\\x7f-\\xa0]"  # something that is not blank
+# A name in one line; and one as records are kept under, with nothing blank around it.
+NAME: Final = f"^[^{CONTROL.pattern[1:-1]}]*{SEEN.pattern}[^{CONTROL.pattern[1:-1]}]*$"
+KEPT: Final = f"^{SEEN.pattern}([^{CONTROL.pattern[1:-1]}]*{SEEN.pattern})?$"
 NUMBER: Final = {
     "name": "decision_id",
     "in": "path",
@@ -84,8 +87,8 @@ WORD: Final = {
     "required": ["person", "reason"],
     "additionalProperties": False,
     "properties": {
-        "person": {"type": "string", "pattern": SAYS, "description": "Who: a name of their own."},
-        "reason": {"type": "string", "pattern": SAYS, "maxLength": LONGEST_REASON},
+        "person": {"type": "string", "pattern": NAME, "description": "Who: a name of their own."},
+        "reason": {"type": "string", "pattern": SEEN.pattern, "maxLength": LONGEST_REASON},
     },
 }
 SAID: Final = {"type": "object", "properties": {"stopped": {"type": "boolean"}, "recorded": TEXT}}
@@ -168,7 +171,9 @@ def _property(field: Field) -> dict[str, Any]:
         found |= _bounds(column)
     if field.needed:
         found |= {"minLength": 1} if column.kind == "string" else {}
-    else:
+    if column.role == "subject" and column.kind == "string":
+        found |= {"pattern": KEPT}
+    if not field.needed:
         found = {"anyOf": [found, {"type": "null"}, {"const": ""}]}
     unit = f" ({column.unit})" if column.unit else ""
     return found | {"description": column.description + unit}
