@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from pipelines.contract import Contract
 from pipelines.data import cast, groups, read
 from pipelines.decisions.admit import ApplicationRefused
-from pipelines.decisions.batch import Members, application, columns
+from pipelines.decisions.batch import application, columns, members_of
 from pipelines.decisions.decide import judge
 from pipelines.decisions.load import LoadedModel, load
 from pipelines.errors import BadRequest, ClewError
@@ -105,16 +105,12 @@ def _rows(source: Path, contract: Contract) -> Iterator[tuple[bytes, int]]:
     wanted = [column.name for column in asked] + [target.name] * (target.name in names)
     good = str(target.favourable).lower()
     for table in read.chunks([source], wanted, "utf-8", BLOCK):
-        members = [
-            map(Members(column).__getitem__, table.column(column.name).to_pylist())
-            for column in asked
-        ]
         truth: Sequence[str] = [""] * table.num_rows
         if target.name in names:
             typed = cast.cast(table.column(target.name).combine_chunks(), target)
             frame = cast.frame(pa.table([typed.values], [target.name]))  # noqa: PD011
             truth = groups.as_text(frame[target.name], target).tolist()
-        for each, told in zip(zip(*members, strict=True), truth, strict=True):
+        for each, told in zip(zip(*members_of(table, asked), strict=True), truth, strict=True):
             yield application(each), int(told.lower() == good) if told else -1
 
 

@@ -84,10 +84,7 @@ def prepare(place: Place, ledger: Ledger, subject: str) -> Prepared:
         versions = wiring.registry(place.state)(known.model_name).versions()
         held = training_data.behind(held, versions)
     if planned is None and not held:
-        raise NotThere(
-            "nothing is recorded about this person",
-            expected="the person as in the contract's subject column",
-        )
+        raise rights.nothing_recorded()
     return Prepared(pack, planned, held)
 
 

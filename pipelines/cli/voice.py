@@ -7,7 +7,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from typing import Final
 
 import click
@@ -64,9 +64,8 @@ def table(rows: Sequence[Mapping[str, object]], width: int | None = None) -> lis
     while width and sum(widths) + 2 * (len(widths) - 1) > width and max(widths) > NARROW:
         widths[widths.index(max(widths))] -= 1
     rule = "  ".join("-" * each for each in widths)
-    lines = [line for row in cells for line in _folded(row, widths)]
-    head = len(_folded(cells[0], widths))
-    return [line.rstrip() for line in [*lines[:head], rule, *lines[head:]]]
+    head, *body = [_folded(row, widths) for row in cells]
+    return [line.rstrip() for line in chain(head, [rule], *body)]
 
 
 def _folded(row: Sequence[str], widths: Sequence[int]) -> list[str]:

@@ -95,6 +95,13 @@ class Members(dict[str | None, str]):
         return found
 
 
+def members_of(table: pa.Table, asked: Sequence[Column]) -> list[Iterator[str]]:
+    """Return the members of a table of texts, column by column: `application` takes a row's."""
+    return [
+        map(Members(column).__getitem__, table.column(column.name).to_pylist()) for column in asked
+    ]
+
+
 def application(members: Iterable[str]) -> bytes:
     """Return the JSON object of these members."""
     return f"{{{','.join(filter(None, members))}}}".encode()
@@ -119,15 +126,13 @@ def rows(source: Path, contract: Contract) -> Iterator[list[tuple[int, bytes]]]:
     """
     asked = columns(contract, read.names(source, "utf-8"))
     for table in read.chunks([source], [column.name for column in asked], "utf-8", ROWS):
-        members = [
-            map(Members(column).__getitem__, table.column(column.name).to_pylist())
-            for column in asked
-        ]
         whole = table.column("_whole").to_pylist()
         numbers = table.column("_row").to_pylist()
         yield [
             (number, application(each) if complete else NOT_A_ROW)
-            for number, complete, *each in zip(numbers, whole, *members, strict=True)
+            for number, complete, *each in zip(
+                numbers, whole, *members_of(table, asked), strict=True
+            )
         ]
 
 

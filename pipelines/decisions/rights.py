@@ -110,6 +110,14 @@ def act(person: str, reason: str) -> Body:
     return Body(f"{STAFF}{person}", "operation", content)
 
 
+def nothing_recorded() -> NotThere:
+    """Return what to say where nothing is known of a person."""
+    return NotThere(
+        "nothing is recorded about this person",
+        expected="the person as in the contract's subject column",
+    )
+
+
 def export(ledger: Ledger, subject: str, person: str) -> dict[str, Any]:
     """Return all that is recorded about a person; that it was exported is recorded first.
 
@@ -117,10 +125,7 @@ def export(ledger: Ledger, subject: str, person: str) -> dict[str, Any]:
     """
     keys = ledger.keys.of_subject(subject)
     if not keys:
-        raise NotThere(
-            "nothing is recorded about this person",
-            expected="the person as in the contract's subject column",
-        )
+        raise nothing_recorded()
     content = msgspec.json.encode({"caller": person})
     ledger.record(Draft(EXPORT, {}, (Body(subject, EXPORT, content),)))
     parts = ledger.store.parts_under([each.key_id for each in ledger.keys.of_subject(subject)])

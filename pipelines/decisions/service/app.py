@@ -92,8 +92,8 @@ def header(request: Request, name: bytes) -> str | None:
 
 def _refuse_strangers(request: Request) -> None:
     """Without keys, take only what a program of this machine sends: no page in a browser."""
-    named = header(request, b"host") or ""
-    host = named.rpartition(":")[0] or named
+    sent = header(request, b"host") or ""
+    host = sent.rpartition(":")[0] or sent
     if not loopback(host.strip("[]")) or header(request, b"origin") is not None:
         raise NotAllowed("this service answers programs of this machine only", where="Host")
 

@@ -29,8 +29,9 @@ PAGE_HEADERS: Final = {
 }
 TEXT: Final = {"type": "string"}
 # A name in one line; and one as records are kept under, with nothing blank around it.
-NAME: Final = f"^[^{CONTROL.pattern[1:-1]}]*{SEEN.pattern}[^{CONTROL.pattern[1:-1]}]*$"
-KEPT: Final = f"^{SEEN.pattern}([^{CONTROL.pattern[1:-1]}]*{SEEN.pattern})?$"
+ANY: Final = CONTROL.pattern.replace("[", "[^") + "*"
+NAME: Final = f"^{ANY}{SEEN.pattern}{ANY}$"
+KEPT: Final = f"^{SEEN.pattern}({ANY}{SEEN.pattern})?$"
 NUMBER: Final = {
     "name": "decision_id",
     "in": "path",
